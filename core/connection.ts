@@ -1,0 +1,39 @@
+/**
+ * What the core needs of a connection, whoever carries it: bytes out, bytes in, and who may speak when. Transports
+ * implement `Connection` and call a `ConnectionHandler`; sessions and clients do the reverse.
+ */
+
+/** One end of an open connection, as the transport offers it to the core. */
+export interface Connection {
+  /**
+   * Sends bytes after all those sent before. The bytes are borrowed until `send` returns: the transport copies what the
+   * kernel did not take at once. MUST NOT be called after `end` or `destroy`; MUST NOT call back into the handler
+   * before it returns.
+   */
+  send(bytes: Uint8Array): void;
+  /** Bytes given to `send` that the kernel has not taken yet. Unit: bytes. */
+  readonly pendingBytes: number;
+  /** Stop calling `data`. At most one call that was already under way may still come. Twice is fine. */
+  pauseReading(): void;
+  /** Undo `pauseReading`. MUST NOT call `data` before it returns. Twice is fine. */
+  resumeReading(): void;
+  /** Half-close after the pending bytes were sent: the peer sees the end of the stream. Twice is fine. */
+  end(): void;
+  /** Close both directions now and drop what is pending. `close` follows. Twice is fine. */
+  destroy(): void;
+}
+
+/** What the core does with a connection's events. The transport calls these, never two at a time. */
+export interface ConnectionHandler {
+  /** Bytes arrived. They are borrowed until `data` returns. Never after `end` or `close`. */
+  data(bytes: Uint8Array): void;
+  /** `pendingBytes` fell to zero after it had been above. */
+  drain(): void;
+  /** The peer half-closed: no more `data`. What is sent after this still reaches it. At most once. */
+  end(): void;
+  /**
+   * The connection is gone in both directions, with the error that caused it if there was one. Exactly once, the last
+   * call of all. When both sides have ended, the transport closes by itself.
+   */
+  close(error?: Error): void;
+}

@@ -1,0 +1,90 @@
+/**
+ * The contract of an engine: a deterministic state machine over bytes. It reads a request payload, applies it, and
+ * appends the reply to its output. It owns no clock: time is an argument. The same requests at the same times give the
+ * same replies and the same state, whichever engine runs them (SCAN's order and cursors excepted).
+ *
+ * Requests and replies lie in the engine's own `memory`, so that a transport that can have the kernel write there
+ * copies nothing. Offsets are relative to `memory`, which is to be read anew after every call: it may have grown.
+ */
+
+export type EngineName = 'swiss' | 'map';
+
+export interface EngineOptions {
+  /**
+   * Most bytes for keys, values and their index; writes that need more answer MEMORY, reads and deletes go on.
+   * Default and maximum: `MAX_ENGINE_BYTES`.
+   */
+  memoryBytesMax?: number;
+  /** Whether `execute` collects redo bytes. Default: false. */
+  redo?: boolean;
+  /**
+   * 16 bytes that seed the hash, against hash flooding. Default: from `crypto.getRandomValues`. Tests give their own.
+   */
+  seed?: Uint8Array;
+}
+
+/** What the server, rather than the engine, answers: the operations HELLO, AUTH and INFO. */
+export interface EngineHost {
+  /**
+   * Answers one operation. `operation` is its whole MessagePack array, borrowed until this returns. The result is one
+   * MessagePack value (an error ext included) of at most 64 KiB.
+   */
+  serverOperation(code: number, operation: Uint8Array): Uint8Array;
+}
+
+export interface EngineStats {
+  /** Keys held, those that expired but were not yet removed included. */
+  readonly keys: number;
+  /** Keys with a time to live. */
+  readonly keysWithExpiry: number;
+  /** Keys that expiry removed since the start. */
+  readonly expired: number;
+  /** Bytes of memory in use for keys, values and the index. */
+  readonly usedBytes: number;
+  /** Bytes of that for the index alone. */
+  readonly indexBytes: number;
+  /** Bytes of memory the engine has taken from the system, its buffers included. */
+  readonly reservedBytes: number;
+  /** The most that `usedBytes` may become. */
+  readonly limitBytes: number;
+}
+
+export interface Engine {
+  readonly name: EngineName;
+  /** The whole memory. Taken anew after each call of the engine. */
+  readonly memory: Uint8Array;
+  /** Where `HELLO`, `AUTH` and `INFO` go; without one they answer OP. */
+  host: EngineHost | undefined;
+  /**
+   * Makes room for `length` bytes of requests and returns its offset. The room keeps its content and place until the
+   * next call with a greater `length`. Throws `RangeError` when the memory can't hold it.
+   */
+  reserveInput(length: number): number;
+  /**
+   * Executes one request payload, which lies at `memory[offset, offset + length)`, and appends the reply as one frame
+   * (header and payload) to the output. Returns false when the payload could not be read: nothing of it ran, the reply is
+   * the error of the whole payload, and the connection is to be closed after it.
+   *
+   * `nowMs` is the time in milliseconds since 1970; an earlier time than that of the call before counts as that one.
+   */
+  execute(offset: number, length: number, nowMs: number): boolean;
+  /** Where the output lies in `memory`. */
+  readonly outputOffset: number;
+  /** Bytes of replies appended since `clearOutput`. */
+  readonly outputBytes: number;
+  /** Forgets the replies; their place is used again. */
+  clearOutput(): void;
+  /**
+   * What the last `execute` changed: a request payload which, executed at `redoTimeMs` on an engine in the state before,
+   * gives the state after. Empty when nothing changed. A view on `memory`, valid until the next call.
+   */
+  redo(): Uint8Array;
+  /** The time at which the last `execute` ran, never going backwards. Unit: milliseconds since 1970. */
+  readonly redoTimeMs: number;
+  /** Removes up to `budget` expired keys. Returns how many units of the budget it used: less means none is left. */
+  sweep(nowMs: number, budget: number): number;
+  stats(): EngineStats;
+}
+
+/** The most an engine can hold: the 4 GiB a WebAssembly memory can have, less 256 MiB for requests and replies. */
+export const MAX_ENGINE_BYTES = 4 * 1024 ** 3 - 256 * 1024 ** 2;

@@ -1,0 +1,68 @@
+/**
+ * The contract of a transport: the one thing that differs between the I/O backends. A transport moves bytes and knows
+ * nothing of frames, operations or values; framing, batching and back-pressure are the core's, once for all transports.
+ */
+import type { Connection, ConnectionHandler } from '../core/connection.ts';
+
+export type { Connection, ConnectionHandler };
+
+export type TransportName = 'memory' | 'node' | 'bun' | 'deno';
+
+/**
+ * Where to listen or to connect.
+ * - `tcp`: `tcp://127.0.0.1:7464`; port 0 lets the kernel choose
+ * - `unix`: `unix:/run/ringkv.sock`
+ * - `memory`: `memory:name`, inside this process
+ */
+export type Address =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'memory'; readonly name: string };
+
+/** Whether a transport can run here; when not, why, and what would help. */
+export type Availability =
+  | { readonly available: true }
+  | { readonly available: false; readonly reason: string; readonly remedy: string };
+
+/** What a server does with its connections. */
+export interface ServerHandler {
+  /** A peer connected; the handler returned gets all its events. MUST NOT throw. */
+  open(connection: Connection): ConnectionHandler;
+  /**
+   * The turn is over: the transport has delivered every event that was there and is about to wait. Called at least once
+   * after each `data`, before the loop sleeps; the replies of the turn leave here.
+   */
+  turnEnd(): void;
+}
+
+export interface Listener {
+  /** Where it really listens: port 0 has become the real port. */
+  readonly address: Address;
+  /**
+   * Stops accepting, half-closes every connection once its pending bytes have left, and resolves when all are gone. After
+   * `graceMs` (milliseconds) the rest is destroyed. Twice is fine: the second call gets the same promise.
+   */
+  close(graceMs: number): Promise<void>;
+}
+
+export interface Transport {
+  readonly name: TransportName;
+  /** The kinds of address it can serve and reach. */
+  readonly addressKinds: readonly Address['kind'][];
+  /** Probed in the current process; cheap and without side effects. */
+  availability(): Availability;
+  /**
+   * Rejects with an `Error` that names the address and the cause (in use, not permitted, no such folder). A unix
+   * socket's file that no server answers on any more is replaced; one that is answered is "in use".
+   */
+  listen(address: Address, handler: ServerHandler): Promise<Listener>;
+  /**
+   * `handler` is asked for with the connection once it is open; rejects with an `Error` that names the address and the
+   * cause when it can't be opened. Aborting gives up the attempt.
+   */
+  connect(
+    address: Address,
+    open: (connection: Connection) => ConnectionHandler,
+    signal?: AbortSignal,
+  ): Promise<Connection>;
+}
