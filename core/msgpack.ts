@@ -9,6 +9,13 @@ import { ERROR_EXT_TYPE, type ErrorCode, MAX_VALUE_DEPTH } from './protocol.ts';
 /** The bytes are not well-formed MessagePack, end too early or nest too deep. The message says which, and where. */
 export class MsgpackError extends Error {
   override readonly name = 'MsgpackError';
+  /** Whether containers nest deeper than allowed; the bytes up to there are well-formed. */
+  readonly tooDeep: boolean;
+
+  constructor(message: string, tooDeep = false) {
+    super(message);
+    this.tooDeep = tooDeep;
+  }
 }
 
 const NIL = 0xc0;
@@ -86,7 +93,10 @@ export class Reader {
     return true;
   }
 
-  /** Passes over one value of any kind, whose containers nest at most `depth` deep. */
+  /**
+   * Passes over one value of any kind, whose containers nest at most `depth` deep: 0 allows scalars only, 1 an array of
+   * scalars. Default: `MAX_VALUE_DEPTH`.
+   */
   skip(depth: number = MAX_VALUE_DEPTH): void {
     const tag = this.#peek();
     if (tag <= 0x7f || tag >= 0xe0) this.position++;
@@ -152,7 +162,7 @@ export class Reader {
   }
 
   #skipElements(count: number, depth: number): void {
-    if (depth === 0) throw new MsgpackError(`nested more than ${MAX_VALUE_DEPTH} deep at ${this.position}`);
+    if (depth === 0) throw new MsgpackError(`nested too deep before ${this.position}`, true);
     for (let i = 0; i < count; i++) this.skip(depth - 1);
   }
 
@@ -191,6 +201,11 @@ export class Writer {
     return this.#length;
   }
 
+  /** Bytes of memory taken, written or not. */
+  get capacity(): number {
+    return this.#bytes.length;
+  }
+
   /** What was written; a view that is valid until the next write. */
   view(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(0, this.#length);
@@ -203,6 +218,12 @@ export class Writer {
 
   clear(): void {
     this.#length = 0;
+  }
+
+  /** Forgets what was written after the first `length` bytes. Throws `RangeError` when fewer were written. */
+  truncate(length: number): void {
+    if (length > this.#length) throw new RangeError(`cannot truncate ${this.#length} bytes to ${length}`);
+    this.#length = length;
   }
 
   arrayHeader(length: number): void {
@@ -236,12 +257,19 @@ export class Writer {
   integer(value: number | bigint): void {
     if (typeof value === 'number') {
       if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is not a safe integer`);
-      if (value >= -32 && value <= 0x7f) return this.byte(value & 0xff);
+      // Nearly every integer the protocol itself has is this small, and BigInt is slow.
+      if (value >= -32 && value <= 0x7f) {
+        this.byte(value & 0xff);
+        return;
+      }
     }
     const big = BigInt(value);
     if (big !== BigInt.asIntN(64, big)) throw new RangeError(`${value} is outside int64`);
     const width = big >= 0n ? unsignedWidth(big) : signedWidth(big);
-    if (width === 0) return this.byte(Number(big) & 0xff);
+    if (width === 0) {
+      this.byte(Number(big) & 0xff);
+      return;
+    }
     this.byte((big >= 0n ? 0xcc : 0xd0) + Math.log2(width));
     this.#ensure(width);
     for (let i = width - 1; i >= 0; i--) this.#bytes[this.#length++] = Number((big >> BigInt(i * 8)) & 0xffn);
@@ -316,26 +344,44 @@ export class Writer {
   }
 }
 
-/** Reads the body of an error ext that starts at `offset`; undefined when something else starts there. */
+/**
+ * Reads the error ext that starts at `offset`; undefined when something else starts there, be it another ext of the same
+ * type, whose body is not exactly `[code, message]`, or the end of the bytes.
+ */
 export function readError(
   bytes: Uint8Array,
   offset: number,
   end: number,
 ): { code: string; message: string } | undefined {
-  const tag = bytes[offset];
-  // The type byte follows the tag in the fixext formats, and the length (1, 2 or 4 bytes) in the general ones.
-  let typeAt: number;
-  if (tag === 0xc7) typeAt = offset + 2;
-  else if (tag === 0xc8) typeAt = offset + 3;
-  else if (tag === 0xc9) typeAt = offset + 5;
-  else if (tag !== undefined && tag >= 0xd4 && tag <= 0xd8) typeAt = offset + 1;
-  else return undefined;
-  if (bytes[typeAt] !== ERROR_EXT_TYPE) return undefined;
-  const reader = new Reader(bytes, typeAt + 1, end);
-  if (reader.arrayHeader() !== 2) return undefined;
-  const code = reader.stringOrBytes();
-  const message = code && reader.stringOrBytes();
-  return code && message && { code: textDecoder.decode(code), message: textDecoder.decode(message) };
+  const ext = offset < end ? extBody(bytes, offset) : undefined;
+  if (ext === undefined || ext.type !== ERROR_EXT_TYPE || ext.end > end) return undefined;
+  try {
+    const body = new Reader(bytes, ext.start, ext.end);
+    if (body.arrayHeader() !== 2) return undefined;
+    const code = body.stringOrBytes();
+    const message = code && body.stringOrBytes();
+    if (code === undefined || message === undefined || body.position !== body.end) return undefined;
+    return { code: textDecoder.decode(code), message: textDecoder.decode(message) };
+  } catch (error) {
+    if (error instanceof MsgpackError) return undefined;
+    throw error;
+  }
+}
+
+/** Type and body of the ext that starts at `offset`; undefined when none does. The body may go beyond the bytes. */
+function extBody(bytes: Uint8Array, offset: number): { type: number; start: number; end: number } | undefined {
+  const tag = bytes[offset]!;
+  // The type byte follows the tag in the fixext formats, and a length of 1, 2 or 4 bytes in the general ones.
+  if (tag >= 0xd4 && tag <= 0xd8) {
+    const start = offset + 2;
+    return { type: bytes[offset + 1] ?? 0, start, end: start + (1 << (tag - 0xd4)) };
+  }
+  if (tag < 0xc7 || tag > 0xc9) return undefined;
+  const width = 1 << (tag - 0xc7);
+  let length = 0;
+  for (let i = 1; i <= width; i++) length = length * 256 + (bytes[offset + i] ?? 0);
+  const start = offset + width + 2;
+  return { type: bytes[start - 1] ?? 0, start, end: start + length };
 }
 
 function unsignedWidth(value: bigint): number {

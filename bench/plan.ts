@@ -1,0 +1,62 @@
+/** What a load generator is told, and what it tells: the lines between it and the process that started it. */
+import type { Latency } from './latency.ts';
+
+/** Given to the generator as JSON, its one argument. */
+export interface GeneratorPlan {
+  /** Where the server listens. */
+  readonly address: string;
+  readonly connections: number;
+  /** Frames in flight on each connection. */
+  readonly depth: number;
+  readonly keys: number;
+  /** Length of every value. */
+  readonly valueBytes: number;
+  /** Operations per frame; one measurement each, in this order. */
+  readonly batches: readonly number[];
+  /** Time under the same load before the measurement starts. */
+  readonly warmupSeconds: number;
+  /** Length of a measurement. */
+  readonly seconds: number;
+  readonly seed: number;
+}
+
+/** A line of JSON on the generator's stdout. */
+export type GeneratorEvent =
+  | {
+      /** All keys are stored. */
+      readonly event: 'loaded';
+      readonly seconds: number;
+      /** Which work follows: the same for every server of a run. */
+      readonly workload: string;
+    }
+  | { readonly event: 'measured'; readonly measurement: Measurement }
+  | {
+      /** Something is wrong with the server's replies; nothing follows. */
+      readonly event: 'failed';
+      readonly message: string;
+    };
+
+/** One batch size against one server process. */
+export interface Measurement {
+  readonly batch: number;
+  readonly figures: Figures;
+}
+
+/** CPU times are those of a whole process, all its threads together. */
+export interface Figures extends Latency {
+  readonly seconds: number;
+  readonly operations: number;
+  readonly opsPerSecond: number;
+  readonly serverUserMicrosPerOp: number;
+  readonly serverSystemMicrosPerOp: number;
+  readonly serverMicrosPerOp: number;
+  readonly generatorMicrosPerOp: number;
+  /** CPU time per time that passed: 1 is one core all the time. */
+  readonly serverCores: number;
+  readonly generatorCores: number;
+  /** The most memory that the server has had in RAM since its start. */
+  readonly serverPeakBytes: number;
+}
+
+/** A generator that uses this much of a core, or more, may have been the limit: the server could perhaps do more. */
+export const GENERATOR_LIMIT_CORES = 0.95;

@@ -1,0 +1,77 @@
+/** Several operations that travel, and run, as one. */
+import { Writer } from '../msgpack.ts';
+import { ArgumentError } from './errors.ts';
+import { type CallOptions, Methods, type Options, type Returned, type Way } from './methods.ts';
+import { joinOperations, type Operation } from './operations.ts';
+
+/** Runs a batch whose operations were encoded to these bytes. */
+export type BatchRunner<W extends Way> = <R>(
+  operation: Operation<[Uint8Array], R>,
+  bytes: Uint8Array,
+  options?: CallOptions,
+) => Returned<R, [], W>[W];
+
+/**
+ * Operations are added in the order in which they are to run, then `send` runs them: in one frame, with no operation of
+ * anybody else between them. They are no transaction: when one fails, the others are done nevertheless.
+ *
+ * ```ts
+ * const [name, visits] = await client.batch().get<string>('name').add('visits', 1).send();
+ * ```
+ *
+ * The type of the results grows with each method. Where a loop adds them, say it beforehand:
+ *
+ * ```ts
+ * const batch = client.batch<(string | undefined)[]>();
+ * for (const key of keys) batch.get<string>(key);
+ * const values = await batch.send();
+ * ```
+ *
+ * The methods encode at once: they throw `ArgumentError`, and what is changed afterwards is not sent.
+ */
+export class Batch<W extends Way, T extends unknown[] = []> extends Methods<'batch', T, W> {
+  readonly #run: BatchRunner<W>;
+  readonly #operations: Operation<never, unknown>[] = [];
+  readonly #writer = new Writer();
+  #sent = false;
+
+  constructor(run: BatchRunner<W>) {
+    super();
+    this.#run = run;
+  }
+
+  /** How many operations were added. */
+  get size(): number {
+    return this.#operations.length;
+  }
+
+  /**
+   * Runs the operations and gives their results, in order. When some failed, that is a `BatchError`, whose `results` has
+   * what the others gave. A batch is sent once.
+   */
+  send(...[options]: Options[W]): Returned<T, [], W>[W] {
+    this.#checkOpen();
+    this.#sent = true;
+    return this.#run(joinOperations<T>(this.#operations), this.#writer.view(), options);
+  }
+
+  protected override run<A extends readonly unknown[], R>(
+    operation: Operation<A, R>,
+    args: A,
+  ): Returned<R, T, W>['batch'] {
+    this.#checkOpen();
+    const before = this.#writer.length;
+    try {
+      operation.write(this.#writer, ...args);
+    } catch (error) {
+      this.#writer.truncate(before);
+      throw error;
+    }
+    this.#operations.push(operation);
+    return this as unknown as Batch<W, [...T, R]>;
+  }
+
+  #checkOpen(): void {
+    if (this.#sent) throw new ArgumentError('the batch was sent already');
+  }
+}

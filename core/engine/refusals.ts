@@ -1,0 +1,51 @@
+/**
+ * Every error that an engine answers by itself, in one table: the engines' replies are the same byte for byte, so their
+ * messages are too.
+ */
+import { Writer } from '../msgpack.ts';
+import { ErrorCode, MAX_FRAME_OPERATIONS, MAX_KEY_BYTES, MAX_REPLY_BYTES, MAX_VALUE_DEPTH } from '../protocol.ts';
+
+/** Why an operation, or a whole payload, is answered with an error. Thrown before the operation changed anything. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly code: ErrorCode;
+  /** The error as it stands in the reply. */
+  readonly result: Uint8Array;
+
+  constructor(code: ErrorCode, message: string) {
+    super(message);
+    this.code = code;
+    const writer = new Writer(128);
+    writer.error(code, message);
+    this.result = writer.copy();
+  }
+}
+
+/** One of each, made once: a payload may hold a million operations that are refused. */
+export const refusals = {
+  // Of the whole payload.
+  payloadKind: new Refusal(ErrorCode.FRAME, 'payload is not an array'),
+  payloadOperations: new Refusal(ErrorCode.FRAME, `more than ${MAX_FRAME_OPERATIONS} operations in one frame`),
+  payloadBytes: new Refusal(ErrorCode.FRAME, 'truncated or ill-formed MessagePack'),
+  payloadDepth: new Refusal(ErrorCode.FRAME, `nested more than ${MAX_VALUE_DEPTH} deep`),
+  payloadRest: new Refusal(ErrorCode.FRAME, "bytes after the payload's array"),
+  // Of the operation's form.
+  operationKind: new Refusal(ErrorCode.TYPE, 'operation is not an array'),
+  operationCode: new Refusal(ErrorCode.OP, 'unknown operation'),
+  argumentCount: new Refusal(ErrorCode.OP, 'wrong number of arguments'),
+  // Of its arguments.
+  keyKind: new Refusal(ErrorCode.TYPE, 'key is not a string or binary'),
+  keyLength: new Refusal(ErrorCode.KEY, `key must have 1 to ${MAX_KEY_BYTES} bytes`),
+  valueNil: new Refusal(ErrorCode.TYPE, 'value is nil'),
+  integerKind: new Refusal(ErrorCode.TYPE, 'argument is not an integer'),
+  integerRange: new Refusal(ErrorCode.RANGE, 'integer is outside int64'),
+  ttl: new Refusal(ErrorCode.RANGE, 'ttl is out of range'),
+  flags: new Refusal(ErrorCode.RANGE, 'flags are out of range'),
+  cursor: new Refusal(ErrorCode.RANGE, 'cursor is out of range'),
+  count: new Refusal(ErrorCode.RANGE, 'count is out of range'),
+  // Of the state it met.
+  storedKind: new Refusal(ErrorCode.TYPE, 'value is not an integer'),
+  overflow: new Refusal(ErrorCode.RANGE, 'integer overflow'),
+  memory: new Refusal(ErrorCode.MEMORY, 'memory limit reached'),
+  reply: new Refusal(ErrorCode.MEMORY, `reply is larger than ${MAX_REPLY_BYTES} bytes`),
+} as const;

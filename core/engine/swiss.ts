@@ -1,0 +1,145 @@
+/**
+ * The engine `swiss`: a Swiss table in WebAssembly, written in AssemblyScript (`swiss/assembly/`). This file is its
+ * JavaScript side: it makes an instance and keeps the view on its memory.
+ */
+import { type Engine, type EngineHost, type EngineOptions, type EngineStats, MAX_ENGINE_BYTES } from './engine.ts';
+import { wasmBase64 } from './swiss/wasm.ts';
+
+/** What the WebAssembly module exports; see `swiss/assembly/index.ts`. Addresses come as int32 and are unsigned. */
+interface Exports {
+  readonly memory: WebAssembly.Memory;
+  seedAddress(): number;
+  init(limitBytes: number, redo: number): number;
+  reserveInput(length: number): number;
+  execute(address: number, length: number, nowMs: number): number;
+  outputAddress(): number;
+  outputBytes(): number;
+  clearOutput(): void;
+  redoAddress(): number;
+  redoBytes(): number;
+  redoTime(): number;
+  sweep(nowMs: number, budget: number): number;
+  hostRoom(length: number): number;
+  keyCount(): number;
+  scheduledCount(): number;
+  expiredCount(): number;
+  blockBytesInUse(): number;
+  indexBytes(): number;
+  dataBytesMax(): number;
+}
+
+/** The least that makes sense: an empty table and a slab of each of the commonest sizes. Unit: bytes. */
+const MEMORY_BYTES_MIN = 1024 * 1024;
+
+const SEED_BYTES = 16;
+
+let compiled: WebAssembly.Module | undefined;
+
+/**
+ * Makes an empty engine. Throws `RangeError` when an option is out of range.
+ */
+export function createSwissEngine(options: EngineOptions = {}): Engine {
+  return new SwissEngine(options);
+}
+
+class SwissEngine implements Engine {
+  readonly name = 'swiss';
+  host: EngineHost | undefined;
+  readonly #exports: Exports;
+  #memory: Uint8Array;
+
+  constructor({ memoryBytesMax = MAX_ENGINE_BYTES, redo = false, seed = randomSeed() }: EngineOptions) {
+    if (!(memoryBytesMax >= MEMORY_BYTES_MIN && memoryBytesMax <= MAX_ENGINE_BYTES)) {
+      throw new RangeError(
+        `memoryBytesMax is ${memoryBytesMax}; it must be from ${MEMORY_BYTES_MIN} to ${MAX_ENGINE_BYTES} bytes`,
+      );
+    }
+    if (seed.length !== SEED_BYTES) throw new RangeError(`seed has ${seed.length} bytes; it must have ${SEED_BYTES}`);
+    compiled ??= new WebAssembly.Module(decodeBase64(wasmBase64));
+    const instance = new WebAssembly.Instance(compiled, {
+      operations: {
+        serverOperation: (code: number, address: number, length: number) =>
+          this.#serverOperation(code, address >>> 0, length),
+      },
+    });
+    this.#exports = instance.exports as unknown as Exports;
+    this.#memory = new Uint8Array(this.#exports.memory.buffer);
+    this.#memory.set(seed, this.#exports.seedAddress());
+    if (!this.#exports.init(memoryBytesMax, redo ? 1 : 0)) throw new RangeError('no memory for an empty engine');
+  }
+
+  get memory(): Uint8Array {
+    // When the WebAssembly memory grows, the old buffer is detached and its views become empty.
+    if (this.#memory.length === 0) this.#memory = new Uint8Array(this.#exports.memory.buffer);
+    return this.#memory;
+  }
+
+  reserveInput(length: number): number {
+    // More than an int32 would be cut on its way into the WebAssembly.
+    const address = length <= 0x7fff_ffff ? this.#exports.reserveInput(length) >>> 0 : 0;
+    if (address === 0) throw new RangeError(`no memory for a request of ${length} bytes`);
+    return address;
+  }
+
+  execute(offset: number, length: number, nowMs: number): boolean {
+    return this.#exports.execute(offset, length, nowMs) !== 0;
+  }
+
+  get outputOffset(): number {
+    return this.#exports.outputAddress() >>> 0;
+  }
+
+  get outputBytes(): number {
+    return this.#exports.outputBytes() >>> 0;
+  }
+
+  clearOutput(): void {
+    this.#exports.clearOutput();
+  }
+
+  redo(): Uint8Array {
+    const length = this.#exports.redoBytes();
+    if (length === 0) return this.memory.subarray(0, 0);
+    const address = this.#exports.redoAddress() >>> 0;
+    return this.memory.subarray(address, address + length);
+  }
+
+  get redoTimeMs(): number {
+    return this.#exports.redoTime();
+  }
+
+  sweep(nowMs: number, budget: number): number {
+    return this.#exports.sweep(nowMs, budget);
+  }
+
+  stats(): EngineStats {
+    const { keyCount, scheduledCount, expiredCount, blockBytesInUse, indexBytes, dataBytesMax } = this.#exports;
+    return {
+      keys: keyCount() >>> 0,
+      keysWithExpiry: scheduledCount() >>> 0,
+      expired: expiredCount(),
+      usedBytes: blockBytesInUse(),
+      indexBytes: indexBytes(),
+      reservedBytes: this.memory.length,
+      limitBytes: dataBytesMax(),
+    };
+  }
+
+  #serverOperation(code: number, address: number, length: number): number {
+    if (this.host === undefined) return -1;
+    // The copy lets the host keep what it wants while the memory below it may move.
+    const result = this.host.serverOperation(code, this.memory.slice(address, address + length));
+    const room = this.#exports.hostRoom(result.length) >>> 0;
+    if (room === 0) return -1;
+    this.memory.set(result, room);
+    return result.length;
+  }
+}
+
+function randomSeed(): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(SEED_BYTES));
+}
+
+function decodeBase64(text: string): Uint8Array {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+}

@@ -1,0 +1,246 @@
+/**
+ * A request payload, executed in stages so that the cache misses of its operations overlap: the operations of a window are
+ * parsed and hashed and their groups of the table touched, then the records that the groups point to are touched, then the
+ * operations are executed one after the other and find everything in the cache. No stage keeps a pointer into the table
+ * for the next, so an operation may change whatever it likes.
+ *
+ * Nothing runs before the whole payload has been read: one that is longer than a window is walked beforehand.
+ */
+import {
+  ERROR_FRAME_DEEP,
+  ERROR_FRAME_LONG,
+  ERROR_FRAME_NOT_ARRAY,
+  ERROR_FRAME_TRAILING,
+  ERROR_FRAME_TRUNCATED,
+  ERROR_MEMORY,
+  RESULT_BYTES_MAX,
+  writeError,
+} from './errors';
+import {
+  FAULT_DEEP,
+  fault,
+  INTEGER_OK,
+  integer,
+  readInteger,
+  skip,
+  stringHeaderBytes,
+  stringLength,
+  truncated,
+  uint16,
+  uint32,
+  writeArrayHeader,
+} from './msgpack';
+import { executeOperation, startReply, replyEnd } from './operations';
+import { beginFrame, endFrame, ensureOutput, outputEnd, restartFrame, setOutputEnd } from './output';
+import { hashKey } from './siphash';
+import { homeGroup, touchRecord } from './table';
+import {
+  ARGUMENTS,
+  CODE,
+  CODE_NOT_ARRAY,
+  CODE_UNKNOWN,
+  GROUP,
+  HASH,
+  KEY,
+  KEY_BYTES_MAX,
+  KEY_LENGTH,
+  KEY_NONE,
+  NEXT_ARGUMENT,
+  OPERATION_BYTES,
+  START,
+} from './operation';
+
+/** Operations parsed, touched and executed together. Their descriptors fit half of a 32 KiB first-level cache. */
+const WINDOW: u32 = 256;
+
+const OPERATIONS_MAX: u32 = 1_048_576;
+const VALUE_DEPTH: u32 = 32;
+
+/** The codes whose first argument is a key. */
+const KEYED_FIRST: u32 = 1;
+const KEYED_LAST: u32 = 10;
+
+/** One descriptor more than a window has: its start is where the last operation ends. */
+const window: usize = memory.data((WINDOW + 1) * OPERATION_BYTES, 64);
+
+let touched: u32 = 0;
+
+/** Executes the payload at `[at, end)` and appends the reply. False when it could not be read. */
+export function executePayload(at: usize, end: usize): bool {
+  if (!ensureOutput(256)) return false;
+  beginFrame();
+  if (at >= end) return refuse(ERROR_FRAME_TRUNCATED);
+  const tag = <u32>load<u8>(at);
+  let count: u32;
+  let first: usize;
+  if ((tag & 0xf0) == 0x90) {
+    count = tag & 0x0f;
+    first = at + 1;
+  } else if (tag == 0xdc) {
+    count = uint16(at + 1);
+    first = at + 3;
+  } else if (tag == 0xdd) {
+    count = uint32(at + 1);
+    first = at + 5;
+  } else return refuse(ERROR_FRAME_NOT_ARRAY);
+  if (first > end) return refuse(ERROR_FRAME_TRUNCATED);
+  if (count > OPERATIONS_MAX) return refuse(ERROR_FRAME_LONG);
+
+  let left = count;
+  let next = first;
+  if (count > WINDOW) {
+    next = walk(first, end, count);
+    if (next == 0) return refuseFault();
+    if (next != end) return refuse(ERROR_FRAME_TRAILING);
+    next = first;
+  }
+  let inWindow = min(left, WINDOW);
+  next = parseWindow(next, end, inWindow);
+  if (next == 0) return refuseFault();
+  if (count <= WINDOW && next != end) return refuse(ERROR_FRAME_TRAILING);
+
+  if (!ensureOutput(8 + count * RESULT_BYTES_MAX)) return refuse(ERROR_MEMORY);
+  setOutputEnd(writeArrayHeader(outputEnd(), count));
+  startReply(count, end);
+  while (true) {
+    touchGroups(inWindow);
+    touchRecords(inWindow);
+    for (let i: u32 = 0, operation = window; i < inWindow; i++, operation += OPERATION_BYTES) {
+      executeOperation(operation);
+    }
+    left -= inWindow;
+    if (left == 0) break;
+    inWindow = min(left, WINDOW);
+    next = parseWindow(next, end, inWindow);
+  }
+  setOutputEnd(replyEnd());
+  endFrame();
+  return true;
+}
+
+function refuse(error: string): bool {
+  restartFrame();
+  setOutputEnd(writeError(outputEnd(), error));
+  endFrame();
+  return false;
+}
+
+function refuseFault(): bool {
+  return refuse(fault == FAULT_DEEP ? ERROR_FRAME_DEEP : ERROR_FRAME_TRUNCATED);
+}
+
+/** Passes over `count` operations; 0 when one of them can't be read. */
+function walk(at: usize, end: usize, count: u32): usize {
+  let next = at;
+  for (let i: u32 = 0; i < count; i++) {
+    if (next >= end) return truncated();
+    // An operation is an array around values that may nest as deep as a value may; what is no array gets no such layer.
+    const tag = <u32>load<u8>(next);
+    const isArray = (tag & 0xf0) == 0x90 || tag == 0xdc || tag == 0xdd;
+    next = skip(next, end, isArray ? VALUE_DEPTH + 1 : VALUE_DEPTH);
+    if (next == 0) return 0;
+  }
+  return next;
+}
+
+/** Reads `count` operations into the window's descriptors and hashes their keys. 0 when one can't be read. */
+function parseWindow(at: usize, end: usize, count: u32): usize {
+  let next = at;
+  let operation = window;
+  for (let i: u32 = 0; i < count; i++, operation += OPERATION_BYTES) {
+    store<u32>(operation, <u32>next, START);
+    next = parse(operation, next, end);
+    if (next == 0) return 0;
+    const length = load<u32>(operation, KEY_LENGTH);
+    if (length - 1 < KEY_BYTES_MAX) {
+      store<u64>(operation, hashKey(load<u32>(operation, KEY), length), HASH);
+    }
+  }
+  store<u32>(operation, <u32>next, START);
+  return next;
+}
+
+// The two loops that touch do nothing else, so that as many of their loads as possible are under way at a time: a processor
+// looks some hundred instructions ahead, and parsing and hashing one operation takes that many.
+
+function touchGroups(count: u32): void {
+  let sum: u32 = 0;
+  for (let i: u32 = 0, operation = window; i < count; i++, operation += OPERATION_BYTES) {
+    if (load<u32>(operation, KEY_LENGTH) - 1 < KEY_BYTES_MAX) {
+      const group = homeGroup(load<u64>(operation, HASH));
+      store<u32>(operation, <u32>group, GROUP);
+      sum += load<u8>(group);
+    }
+  }
+  touched = sum;
+}
+
+function touchRecords(count: u32): void {
+  let sum: u32 = 0;
+  for (let i: u32 = 0, operation = window; i < count; i++, operation += OPERATION_BYTES) {
+    if (load<u32>(operation, KEY_LENGTH) - 1 < KEY_BYTES_MAX) {
+      sum += touchRecord(load<u32>(operation, GROUP), load<u64>(operation, HASH));
+    }
+  }
+  touched = sum;
+}
+
+/** Reads one operation into its descriptor; returns where it ends, 0 when it can't be read. */
+function parse(operation: usize, at: usize, end: usize): usize {
+  if (at >= end) return truncated();
+  store<u32>(operation, KEY_NONE, KEY_LENGTH);
+  const tag = <u32>load<u8>(at);
+  let count: u32;
+  let next: usize;
+  if ((tag & 0xf0) == 0x90) {
+    count = tag & 0x0f;
+    next = at + 1;
+  } else if (tag == 0xdc) {
+    count = uint16(at + 1);
+    next = at + 3;
+  } else if (tag == 0xdd) {
+    count = uint32(at + 1);
+    next = at + 5;
+  } else {
+    store<u16>(operation, <u16>CODE_NOT_ARRAY, CODE);
+    return skip(at, end, VALUE_DEPTH);
+  }
+  if (count == 0) {
+    store<u16>(operation, <u16>CODE_UNKNOWN, CODE);
+    return next > end ? truncated() : next;
+  }
+  if (next >= end) return truncated();
+
+  let code = <u32>load<u8>(next);
+  if (code <= 0x7f) next++;
+  else {
+    const codeAt = next;
+    next = skip(next, end, VALUE_DEPTH);
+    if (next == 0) return 0;
+    const isSmall = readInteger(codeAt) == INTEGER_OK && integer >= 0 && integer <= 0x7f;
+    code = isSmall ? <u32>integer : CODE_UNKNOWN;
+  }
+  store<u16>(operation, <u16>code, CODE);
+  let left = count - 1;
+  store<u16>(operation, <u16>min(left, 0xffff), ARGUMENTS);
+
+  if (code - KEYED_FIRST <= KEYED_LAST - KEYED_FIRST && left != 0) {
+    if (next >= end) return truncated();
+    const header = stringHeaderBytes(load<u8>(next));
+    if (header != 0) {
+      const key = next + header;
+      const length = stringLength(next, header);
+      if (key > end || length > <u32>(end - key)) return truncated();
+      store<u32>(operation, <u32>key, KEY);
+      store<u32>(operation, length, KEY_LENGTH);
+      next = key + length;
+      left--;
+    }
+  }
+  store<u32>(operation, <u32>next, NEXT_ARGUMENT);
+  for (; left != 0; left--) {
+    next = skip(next, end, VALUE_DEPTH);
+    if (next == 0) return 0;
+  }
+  return next;
+}

@@ -1,0 +1,167 @@
+/**
+ * Blocks: memory for records and segments, in size classes cut from slabs (runs of pages). A slab whose last block is freed
+ * gives its pages back, so that memory which one size no longer needs serves another. Sizes above the largest class are
+ * page runs of their own.
+ *
+ * Classes go in steps of 8 bytes up to 128, then eight to a doubling, so that rounding up wastes at most an eighth.
+ */
+import {
+  allocatePages,
+  freeAllData,
+  freePages,
+  headOf,
+  KIND_LARGE,
+  KIND_SLAB,
+  PAGE_BYTES,
+  PAGE_SHIFT,
+  setSlabCarved,
+  setSlabClass,
+  setSlabFreeBlock,
+  setSlabNext,
+  setSlabPrevious,
+  setSlabUsed,
+  slabCarved,
+  slabClass,
+  slabFreeBlock,
+  slabNext,
+  slabPrevious,
+  slabUsed,
+} from './pages';
+
+const BLOCK_BYTES_MIN: u32 = 16;
+const BLOCK_BYTES_MAX: u32 = 128 * 1024;
+const FINE_BYTES_MAX: u32 = 128;
+const FINE_CLASSES: u32 = (FINE_BYTES_MAX - BLOCK_BYTES_MIN) / 8 + 1;
+const CLASSES: u32 = FINE_CLASSES + 8 * 10;
+
+/** A slab holds at least this many blocks, so that what is left over at its end stays small. */
+const BLOCKS_PER_SLAB_MIN: u32 = 8;
+
+/** Per class the first page of a slab that has room; 0: none. */
+const withRoom: usize = memory.data(CLASSES * 4);
+
+let usedBytes: u64 = 0;
+
+/** Bytes of all blocks that are handed out. */
+export function blockBytesInUse(): f64 {
+  return <f64>usedBytes;
+}
+
+/** Bytes that a block for `size` bytes really takes. */
+export function blockBytes(size: u32): u32 {
+  return size > BLOCK_BYTES_MAX ? (size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1) : classBytes(classOf(size));
+}
+
+/** A block of at least `size` bytes, aligned to 8 (a segment's 4,096 to its size); 0 when there is no room. */
+export function allocateBlock(size: u32): usize {
+  if (size > BLOCK_BYTES_MAX) {
+    const address = allocatePages((size + PAGE_BYTES - 1) >> PAGE_SHIFT, KIND_LARGE);
+    if (address != 0) usedBytes += blockBytes(size);
+    return address;
+  }
+  const sizeClass = classOf(size);
+  const bytes = classBytes(sizeClass);
+  let page = load<u32>(withRoom + (sizeClass << 2));
+  if (page == 0) {
+    page = newSlab(sizeClass);
+    if (page == 0) return 0;
+  }
+  let address = slabFreeBlock(page);
+  if (address != 0) setSlabFreeBlock(page, load<u32>(address));
+  else {
+    address = slabCarved(page);
+    setSlabCarved(page, address + bytes);
+  }
+  const used = slabUsed(page) + 1;
+  setSlabUsed(page, used);
+  if (used == blocksPerSlab(sizeClass)) unlink(page, sizeClass);
+  usedBytes += bytes;
+  return address;
+}
+
+/** Gives back a block that was asked for with `size`, or with a size of the same class. */
+export function freeBlock(address: usize, size: u32): void {
+  usedBytes -= blockBytes(size);
+  if (size > BLOCK_BYTES_MAX) {
+    freePages(address);
+    return;
+  }
+  const page = headOf(address);
+  const sizeClass = slabClass(page);
+  const used = slabUsed(page) - 1;
+  store<u32>(address, slabFreeBlock(page));
+  setSlabFreeBlock(page, <u32>address);
+  setSlabUsed(page, used);
+  if (used == blocksPerSlab(sizeClass) - 1) link(page, sizeClass);
+  // The only slab of a class that has room is kept when empty: a key set and deleted in turn must not fetch pages each time.
+  if (used == 0 && (slabNext(page) != 0 || slabPrevious(page) != 0)) {
+    unlink(page, sizeClass);
+    freePages(<usize>page << PAGE_SHIFT);
+  }
+}
+
+/** Gives back all blocks at once. */
+export function freeAllBlocks(): void {
+  freeAllData();
+  memory.fill(withRoom, 0, CLASSES * 4);
+  usedBytes = 0;
+}
+
+function classOf(size: u32): u32 {
+  if (size <= FINE_BYTES_MAX) return size <= BLOCK_BYTES_MIN ? 0 : (size + 7 - BLOCK_BYTES_MIN) >> 3;
+  const exponent = 31 - clz(size - 1);
+  return FINE_CLASSES + ((exponent - 7) << 3) + (((size - 1) >> (exponent - 3)) & 7);
+}
+
+function classBytes(sizeClass: u32): u32 {
+  if (sizeClass < FINE_CLASSES) return BLOCK_BYTES_MIN + (sizeClass << 3);
+  const coarse = sizeClass - FINE_CLASSES;
+  return (9 + (coarse & 7)) << ((coarse >> 3) + 4);
+}
+
+function slabPages(bytes: u32): u32 {
+  return max(1, (bytes * BLOCKS_PER_SLAB_MIN + PAGE_BYTES - 1) >> PAGE_SHIFT);
+}
+
+/** A division for each block would be dear, so the counts are worked out once. */
+const slabCapacity: usize = memory.data(CLASSES * 2, 2);
+
+export function initBlocks(): void {
+  for (let i: u32 = 0; i < CLASSES; i++) {
+    const bytes = classBytes(i);
+    store<u16>(slabCapacity + (i << 1), <u16>((slabPages(bytes) << PAGE_SHIFT) / bytes));
+  }
+}
+
+function blocksPerSlab(sizeClass: u32): u32 {
+  return load<u16>(slabCapacity + (sizeClass << 1));
+}
+
+function newSlab(sizeClass: u32): u32 {
+  const address = allocatePages(slabPages(classBytes(sizeClass)), KIND_SLAB);
+  if (address == 0) return 0;
+  const page = <u32>(address >> PAGE_SHIFT);
+  setSlabClass(page, sizeClass);
+  setSlabUsed(page, 0);
+  setSlabFreeBlock(page, 0);
+  setSlabCarved(page, <u32>address);
+  link(page, sizeClass);
+  return page;
+}
+
+function link(page: u32, sizeClass: u32): void {
+  const head = withRoom + (sizeClass << 2);
+  const next = load<u32>(head);
+  setSlabNext(page, next);
+  setSlabPrevious(page, 0);
+  if (next != 0) setSlabPrevious(next, page);
+  store<u32>(head, page);
+}
+
+function unlink(page: u32, sizeClass: u32): void {
+  const next = slabNext(page);
+  const previous = slabPrevious(page);
+  if (previous != 0) setSlabNext(previous, next);
+  else store<u32>(withRoom + (sizeClass << 2), next);
+  if (next != 0) setSlabPrevious(next, previous);
+}

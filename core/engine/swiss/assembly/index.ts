@@ -1,0 +1,53 @@
+/** The engine `swiss`: what the JavaScript side (`../swiss.ts`) calls. Addresses are offsets in the memory. */
+import { executePayload } from './batch';
+import { blockBytesInUse, initBlocks } from './blocks';
+import { hostRoom, setCollectsRedo, setNow, timeNow } from './operations';
+import {
+  clearOutput,
+  ensureRedo,
+  initBuffers,
+  outputAddress,
+  outputBytes,
+  redoAddress,
+  redoBytes,
+  reserveInput,
+} from './output';
+import { dataBytes, dataBytesMax, initPages, PAGE_SHIFT } from './pages';
+import { seed } from './siphash';
+import { indexBytes, initTable, keyCount } from './table';
+import { expiredCount, scheduledCount, sweepWheel } from './wheel';
+
+export { clearOutput, dataBytes, dataBytesMax, expiredCount, hostRoom, indexBytes, keyCount, outputAddress };
+export { blockBytesInUse, outputBytes, redoAddress, redoBytes, reserveInput, scheduledCount };
+
+let collectsRedo = false;
+
+/** Where the 16 bytes of the hash's seed go, before `init`. */
+export function seedAddress(): usize {
+  return seed;
+}
+
+/** Makes an empty engine that may use `limitBytes` for data. False when that is too little. */
+export function init(limitBytes: f64, redo: bool): bool {
+  collectsRedo = redo;
+  setCollectsRedo(redo);
+  initPages(__heap_base, <u32>(<u64>limitBytes >> PAGE_SHIFT));
+  initBlocks();
+  return initBuffers() && initTable();
+}
+
+/** Executes the request payload of `length` bytes at `address`. False when it could not be read. */
+export function execute(address: usize, length: u32, nowMs: f64): bool {
+  setNow(<i64>nowMs);
+  if (collectsRedo && !ensureRedo(length)) return false;
+  return executePayload(address, address + length);
+}
+
+export function redoTime(): f64 {
+  return <f64>timeNow();
+}
+
+export function sweep(nowMs: f64, budget: u32): u32 {
+  setNow(<i64>nowMs);
+  return sweepWheel(timeNow(), budget);
+}

@@ -1,0 +1,158 @@
+/**
+ * The three buffers beside the data: requests come into the input, replies are appended to the output, and what a request
+ * changed is collected in the redo buffer. Each is one run of pages that grows when it must.
+ */
+import { copyBytes } from './record';
+import { allocatePages, freePages, KIND_BUFFER, PAGE_BYTES, PAGE_SHIFT } from './pages';
+
+/** Bytes behind a buffer's end that may be written to, because copies go in words of 16. */
+const OVERRUN_BYTES: u32 = 32;
+
+/** The output is given back when it has grown beyond this. */
+const OUTPUT_KEPT_BYTES: u32 = 8 * 1024 * 1024;
+
+/** A frame on a byte stream starts with this tag and a big-endian uint32. */
+const FRAME_TAG: u8 = 0xce;
+const FRAME_HEADER_BYTES: u32 = 5;
+
+let input: usize = 0;
+let inputCapacity: u32 = 0;
+
+let output: usize = 0;
+let outputCapacity: u32 = 0;
+let outputLength: u32 = 0;
+/** Where the header of the reply under way is, relative to the output. */
+let frameStart: u32 = 0;
+
+let redo: usize = 0;
+let redoCapacity: u32 = 0;
+let redoLength: u32 = 0;
+let redoCount: u32 = 0;
+
+export function initBuffers(): bool {
+  return reserveInput(64 * 1024) != 0 && ensureOutput(64 * 1024) && ensureRedo(0);
+}
+
+/** Room for `length` bytes of requests; 0 when memory is short. */
+export function reserveInput(length: u32): usize {
+  if (length + OVERRUN_BYTES <= inputCapacity) return input;
+  const grown = allocateBuffer(max(length, inputCapacity));
+  if (grown == 0) return 0;
+  if (input != 0) {
+    memory.copy(grown, input, inputCapacity);
+    freePages(input);
+  }
+  input = grown;
+  inputCapacity = capacity;
+  return input;
+}
+
+export function outputAddress(): usize {
+  return output;
+}
+
+export function outputBytes(): u32 {
+  return outputLength;
+}
+
+export function clearOutput(): void {
+  outputLength = 0;
+  if (outputCapacity <= OUTPUT_KEPT_BYTES) return;
+  freePages(output);
+  output = 0;
+  outputCapacity = 0;
+  // What was just given back is more than what is asked for, so this finds room.
+  ensureOutput(64 * 1024);
+}
+
+/** Makes room for `more` bytes behind what was written. False when memory is short. */
+export function ensureOutput(more: u32): bool {
+  const needed = <u64>outputLength + more + OVERRUN_BYTES;
+  if (needed <= outputCapacity) return true;
+  if (needed > 0x4000_0000) return false;
+  let grown = allocateBuffer(max(<u32>needed, outputCapacity << 1));
+  if (grown == 0) grown = allocateBuffer(<u32>needed);
+  if (grown == 0) return false;
+  if (output != 0) {
+    memory.copy(grown, output, outputLength);
+    freePages(output);
+  }
+  output = grown;
+  outputCapacity = capacity;
+  return true;
+}
+
+/** Where the next byte of output goes. Good until the next `ensureOutput`. */
+export function outputEnd(): usize {
+  return output + outputLength;
+}
+
+/** How far the output may be written without asking for more room. Good until the next `ensureOutput`. */
+export function outputLimit(): usize {
+  return output + outputCapacity - OVERRUN_BYTES;
+}
+
+/** Says how far the output has been written. */
+export function setOutputEnd(end: usize): void {
+  outputLength = <u32>(end - output);
+}
+
+export function beginFrame(): void {
+  frameStart = outputLength;
+  outputLength += FRAME_HEADER_BYTES;
+}
+
+/** Drops what was written of the frame since `beginFrame`. */
+export function restartFrame(): void {
+  outputLength = frameStart + FRAME_HEADER_BYTES;
+}
+
+export function endFrame(): void {
+  const at = output + frameStart;
+  store<u8>(at, FRAME_TAG);
+  store<u32>(at, bswap(outputLength - frameStart - FRAME_HEADER_BYTES), 1);
+}
+
+const REDO_HEADER_BYTES: u32 = 5;
+
+/** Empties the redo buffer and makes sure that a request of `length` bytes fits. */
+export function ensureRedo(length: u32): bool {
+  redoLength = REDO_HEADER_BYTES;
+  redoCount = 0;
+  const needed = length + REDO_HEADER_BYTES + OVERRUN_BYTES;
+  if (needed <= redoCapacity) return true;
+  const grown = allocateBuffer(max(needed, redoCapacity << 1));
+  if (grown == 0) return false;
+  if (redo != 0) freePages(redo);
+  redo = grown;
+  redoCapacity = capacity;
+  return true;
+}
+
+/** Appends an operation that changed something. */
+export function appendRedo(operation: usize, length: u32): void {
+  copyBytes(redo + redoLength, operation, length);
+  redoLength += length;
+  redoCount++;
+}
+
+/** Where the redo bytes are: an array of operations. */
+export function redoAddress(): usize {
+  store<u8>(redo, 0xdd);
+  store<u32>(redo, bswap(redoCount), 1);
+  return redo;
+}
+
+/** Bytes of redo, 0 when nothing changed. */
+export function redoBytes(): u32 {
+  return redoCount == 0 ? 0 : redoLength;
+}
+
+/** Usable bytes of what `allocateBuffer` returned last. */
+let capacity: u32 = 0;
+
+function allocateBuffer(length: u32): usize {
+  const pages = (length + OVERRUN_BYTES + PAGE_BYTES - 1) >> PAGE_SHIFT;
+  capacity = pages << PAGE_SHIFT;
+  return allocatePages(pages, KIND_BUFFER);
+}

@@ -1,0 +1,121 @@
+/** From arguments to a command: cac parses and prints the help, the tables of the commands say what there is. */
+import { type CAC, cac } from 'cac';
+import type { Runtime } from '../runtime.ts';
+import { ExitCode, usageError } from './errors.ts';
+import { type Flag, type Flags, type FlagValues, flagName, readFlags, variableName } from './flags.ts';
+import { suggestion } from './suggest.ts';
+
+/** Where and how the program runs. */
+export interface Context {
+  readonly runtime: Runtime;
+  /** The script that is the program, absolute: what to start under another runtime. */
+  readonly entry: string;
+}
+
+/** One command; `defineCommand` makes it. */
+export interface Command {
+  readonly name: string;
+  readonly about: string;
+  readonly flags: Flags;
+  /** What the words after the flags are, like `[command]`; undefined when there are none. */
+  readonly words?: string;
+  /** Command lines for the help, without the name of the program. */
+  readonly examples: readonly string[];
+  /** Resolves to the exit code. */
+  readonly run: (values: never, words: readonly string[], context: Context) => Promise<number>;
+}
+
+/** Commands under one name, like `bench matrix`; loaded only when one of them is called. */
+export interface CommandGroup {
+  readonly name: string;
+  readonly about: string;
+  readonly commands: () => Promise<readonly Command[]>;
+}
+
+/** Ties a command's `run` to the types of its flags. */
+export function defineCommand<F extends Flags>(
+  command: Omit<Command, 'flags' | 'run'> & {
+    readonly flags: F;
+    readonly run: (values: FlagValues<F>, words: readonly string[], context: Context) => Promise<number>;
+  },
+): Command {
+  return command;
+}
+
+/**
+ * Runs the command that `args` names and resolves to its exit code. Throws a `CommandError` for what can't be understood.
+ * `program` is how the user called it, like `ringkv` or `ringkv bench`.
+ */
+export async function runCommand(
+  program: string,
+  commands: readonly (Command | CommandGroup)[],
+  args: readonly string[],
+  context: Context,
+): Promise<number> {
+  const [name, ...rest] = args;
+  const named = commands.find((candidate) => candidate.name === name);
+  if (named !== undefined && 'commands' in named) {
+    return runCommand(`${program} ${named.name}`, await named.commands(), rest, context);
+  }
+  const cli = describe(program, commands);
+  if (named === undefined) {
+    if (name === undefined || name === '--help' || name === '-h') {
+      cli.outputHelp();
+      return name === undefined ? ExitCode.USAGE : ExitCode.OK;
+    }
+    const known = commands.map((command) => command.name);
+    const kind = name.startsWith('-') ? 'flag' : 'command';
+    throw usageError(`unknown ${kind} ${name}${suggestion(name, known) || `; there are ${known.join(', ')}`}`);
+  }
+  const separated = named.words === undefined ? rest : separateWords(rest, named.flags);
+  const { options, args: words } = cli.parse(['', program, named.name, ...separated], { run: false });
+  const { '--': afterDashes, help, h, ...given } = options;
+  if (help === true) return ExitCode.OK;
+  const allWords = [...words, ...(afterDashes as readonly string[])];
+  if (named.words === undefined && allWords.length > 0) {
+    throw usageError(`${named.name} takes no argument: ${allWords[0]}`);
+  }
+  return named.run(readFlags(named.flags, given, context.runtime.env) as never, allWords, context);
+}
+
+/** Puts `--` before the first word, so that what follows it is never taken for a flag: `shell add n -5`. */
+function separateWords(args: readonly string[], flags: Flags): readonly string[] {
+  let at = 0;
+  while (at < args.length) {
+    const arg = args[at]!;
+    if (!arg.startsWith('-') || arg === '--') break;
+    const takesNext = Object.entries(flags).some(
+      ([key, one]) => arg === `--${flagName(key)}` && one.value !== undefined,
+    );
+    at += takesNext ? 2 : 1;
+  }
+  return args[at] === '--' ? args : [...args.slice(0, at), '--', ...args.slice(at)];
+}
+
+function describe(program: string, commands: readonly (Command | CommandGroup)[]): CAC {
+  const cli = cac(program);
+  cli.help();
+  for (const command of commands) {
+    if ('commands' in command) {
+      cli.command(`${command.name} <suite>`, command.about);
+      continue;
+    }
+    const { name, words, about, flags, examples } = command;
+    // The defaults are for the help alone: cac must leave a missing flag missing, for its variable comes before them.
+    const described = cli.command(words === undefined ? name : `${name} ${words}`, about, {
+      ignoreOptionDefaultValue: true,
+    });
+    for (const [key, one] of Object.entries(flags)) {
+      const usage = one.value === undefined ? '' : ` <${one.value}>`;
+      described.option(`--${flagName(key)}${usage}`, `${one.about} [${variableName(key)}]`, {
+        default: shownDefault(one),
+      });
+    }
+    for (const example of examples) described.example(`  $ ${program} ${example}`);
+  }
+  return cli;
+}
+
+function shownDefault(one: Flag<unknown>): string | undefined {
+  return one.value === undefined ? undefined : (one.fallback ?? one.otherwise);
+}

@@ -1,0 +1,167 @@
+/**
+ * Flags as data. One table per command says what its flags are called, what they take and what they default to; the
+ * options of cac, the environment variables, the help and the validation all come from it.
+ */
+import { messageOf, usageError } from './errors.ts';
+import { suggestion } from './suggest.ts';
+
+export interface Flag<T> {
+  /** What the value is called in the help, like `size`; undefined for a switch, which takes none. */
+  readonly value: string | undefined;
+  /** What it is for, in one line. */
+  readonly about: string;
+  /** Turns what the user wrote into the value. Throws an `Error` whose message says what was expected. */
+  readonly parse: (text: string) => T;
+  /** What applies when neither flag nor variable is given, as a user would write it; undefined when nothing does. */
+  readonly fallback: string | undefined;
+  /** Tells in the help what happens without the flag, where `fallback` can't. */
+  readonly otherwise?: string;
+}
+
+/** The flags of a command by their names in camel case: `maxFrame` is `--max-frame` and `RINGKV_MAX_FRAME`. */
+export type Flags = Readonly<Record<string, Flag<unknown>>>;
+
+/** The values of a command's flags. */
+export type FlagValues<F extends Flags> = { readonly [K in keyof F]: F[K] extends Flag<infer T> ? T : never };
+
+// Making flags
+
+/** A flag that has a value in any case. */
+export function flag<T>(value: string, about: string, parse: (text: string) => T, fallback: string): Flag<T> {
+  return { value, about, parse, fallback };
+}
+
+/** A flag whose value may be missing; `otherwise` says what happens then. */
+export function optionalFlag<T>(
+  value: string,
+  about: string,
+  parse: (text: string) => T,
+  otherwise: string,
+): Flag<T | undefined> {
+  return { value, about, parse, fallback: undefined, otherwise };
+}
+
+/** A flag that is there or not. */
+export function switchFlag(about: string): Flag<boolean> {
+  return { value: undefined, about, parse: parseBoolean, fallback: 'false' };
+}
+
+// Kinds of values
+
+/** One of some words. */
+export function choice<T extends string>(words: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = words.find((word) => word === text);
+    if (found === undefined) throw new Error(`expected ${orList(words)}${suggestion(text, words)}`);
+    return found;
+  };
+}
+
+/** Several values, separated by commas. */
+export function listOf<T>(parse: (text: string) => T): (text: string) => readonly T[] {
+  return (text) => text.split(',').map((part) => parse(part.trim()));
+}
+
+/** A whole number within limits, both included. */
+export function integer(min: number, max: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const number = Number(text);
+    if (!/^-?\d+$/.test(text) || number < min || number > max) {
+      const limit = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+      throw new Error(`expected a whole number ${limit}`);
+    }
+    return number;
+  };
+}
+
+/** A number above zero. */
+export function positiveNumber(text: string): number {
+  const number = Number(text);
+  if (!/^[\d.]+$/.test(text) || !(number > 0)) throw new Error('expected a number above 0');
+  return number;
+}
+
+const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+
+/** A number of bytes within limits, both included: `4096`, `512k`, `16m`, `2g`. */
+export function size(minBytes: number, maxBytes: number): (text: string) => number {
+  return (text) => {
+    const [, number = '', unit = ''] = /^(\d+)([kmg]?)(?:i?b)?$/.exec(text.toLowerCase()) ?? [];
+    const bytes = number === '' ? Number.NaN : Number(number) * SIZE_UNITS[unit]!;
+    if (!(bytes >= minBytes && bytes <= maxBytes)) {
+      throw new Error(`expected a size from ${formatSize(minBytes)} to ${formatSize(maxBytes)}, like 512k, 16m or 2g`);
+    }
+    return bytes;
+  };
+}
+
+/** Bytes as `size` reads them, in the greatest unit that needs no fraction. */
+export function formatSize(bytes: number): string {
+  const unit = ['g', 'm', 'k'].find((name) => bytes % SIZE_UNITS[name]! === 0);
+  return unit === undefined ? String(bytes) : `${bytes / SIZE_UNITS[unit]!}${unit}`;
+}
+
+function parseBoolean(text: string): boolean {
+  if (['true', '1', 'yes', 'on'].includes(text)) return true;
+  if (['false', '0', 'no', 'off', ''].includes(text)) return false;
+  throw new Error('expected true or false');
+}
+
+function orList(words: readonly string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
+}
+
+// Names and values
+
+/** `maxFrame` as it is written on the command line, without its dashes. */
+export function flagName(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** `maxFrame` as an environment variable. */
+export function variableName(key: string): string {
+  return `RINGKV_${flagName(key).replaceAll('-', '_').toUpperCase()}`;
+}
+
+/**
+ * The value of each flag: from the command line, else from its environment variable, else its default. `given` has what
+ * the parser of the command line found, by key. Throws a `CommandError` for what is unknown, missing or can't be read.
+ */
+export function readFlags<F extends Flags>(
+  flags: F,
+  given: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string | undefined>>,
+): FlagValues<F> {
+  for (const key of Object.keys(given)) {
+    if (key in flags) continue;
+    const written = `${key.length === 1 ? '-' : '--'}${flagName(key)}`;
+    const known = [...Object.keys(flags), 'help'].map((name) => `--${flagName(name)}`);
+    throw usageError(`unknown flag ${written}${suggestion(written, known)}`);
+  }
+  const values = Object.entries(flags).map(([key, one]) => [key, readFlag(key, one, given[key], env)]);
+  return Object.fromEntries(values) as FlagValues<F>;
+}
+
+function readFlag(
+  key: string,
+  one: Flag<unknown>,
+  given: unknown,
+  env: Readonly<Record<string, string | undefined>>,
+): unknown {
+  const name = `--${flagName(key)}`;
+  if (Array.isArray(given)) throw usageError(`${name} is given twice`);
+  if (typeof given === 'boolean' && one.value !== undefined) throw usageError(`${name} needs a value: <${one.value}>`);
+  if (given !== undefined) return parsed(one, name, String(given));
+  const variable = variableName(key);
+  const fromEnv = env[variable];
+  if (fromEnv !== undefined) return parsed(one, variable, fromEnv);
+  return one.fallback === undefined ? undefined : parsed(one, name, one.fallback);
+}
+
+function parsed(one: Flag<unknown>, source: string, text: string): unknown {
+  try {
+    return one.parse(text);
+  } catch (error) {
+    throw usageError(`${source} ${text}: ${messageOf(error)}`);
+  }
+}

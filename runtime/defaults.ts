@@ -1,0 +1,4 @@
+/** What the server and those who look for it agree on without being told. */
+
+/** Where a server listens, and where clients look for it. 7464 spells RING on a telephone. */
+export const DEFAULT_ADDRESS = 'tcp://127.0.0.1:7464';

@@ -1,0 +1,61 @@
+/**
+ * Finding the runtimes on this machine and starting scripts under them: those that npm installed beside the package or in
+ * the user's project come first, because a project pins its versions there; then those on PATH.
+ */
+import { execFile } from 'node:child_process';
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import process from 'node:process';
+import { promisify } from 'node:util';
+import { packageFolder } from './package.ts';
+import { type Runtime, type RuntimeName, SCRIPT_ARGUMENTS } from './runtime.ts';
+
+/** A runtime that answers within less than this is there. Unit: milliseconds. */
+const VERSION_TIMEOUT_MS = 10_000;
+
+export interface FoundRuntime {
+  readonly name: RuntimeName;
+  /** Its program file. */
+  readonly executable: string;
+}
+
+/** Where a runtime's program is, or undefined when nowhere. The one that runs this is itself the answer for its name. */
+export function findRuntime(name: RuntimeName, current: Runtime): FoundRuntime | undefined {
+  if (name === current.name) return { name, executable: current.executable };
+  const folders = [
+    ...binFoldersUpwards(packageFolder),
+    ...binFoldersUpwards(process.cwd()),
+    ...(current.env.PATH ?? '').split(delimiter),
+  ];
+  const executable = folders.map((folder) => join(folder, name)).find(isExecutable);
+  return executable === undefined ? undefined : { name, executable };
+}
+
+/** The command line that runs `script` with `args` under a runtime: the program, then its arguments. */
+export function scriptCommand(runtime: FoundRuntime, script: string, args: readonly string[]): [string, ...string[]] {
+  return [runtime.executable, ...SCRIPT_ARGUMENTS[runtime.name], script, ...args];
+}
+
+/** The version that a runtime's program tells. Rejects when it can't be run or tells none. */
+export async function runtimeVersion(runtime: FoundRuntime): Promise<string> {
+  const { stdout } = await promisify(execFile)(runtime.executable, ['--version'], { timeout: VERSION_TIMEOUT_MS });
+  // `v20.19.4`, `1.4.5` and `deno 2.9.6 (stable, …)`.
+  const version = /\d+\.\d+\.\d+\S*/.exec(stdout)?.[0];
+  if (version === undefined) throw new Error(`${runtime.executable} --version tells no version: ${stdout.trim()}`);
+  return version;
+}
+
+function binFoldersUpwards(folder: string): string[] {
+  const parent = dirname(folder);
+  const bin = join(folder, 'node_modules', '.bin');
+  return parent === folder ? [bin] : [bin, ...binFoldersUpwards(parent)];
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,376 @@
+/**
+ * What every transport has to do, told by its contract. A transport under test is the server in a process of its own and
+ * the peer is `node:net` in this one, then the other way round; `memory` has both ends here.
+ */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type Child, type Runtime, startChild } from '../support/children.ts';
+import { dialSocket, type Peer, type ServerUnderTest, startServer } from '../support/transport-peers.ts';
+
+/** One transport on one runtime, reached at one kind of address. */
+export interface Cell {
+  readonly transport: 'node' | 'bun' | 'deno';
+  readonly runtime: Runtime;
+  readonly kind: 'tcp' | 'unix';
+}
+
+const MEBIBYTE = 1024 * 1024;
+
+/** Behaviour of a server, whatever carries it. `start` gives a fresh one. */
+export function serverSuite(start: () => Promise<ServerUnderTest>, floodBytes: () => Uint8Array): void {
+  let server: ServerUnderTest;
+  beforeAll(async () => {
+    server = await start();
+  });
+  afterAll(async () => {
+    await server.stop();
+  });
+  afterEach(() => {
+    expect(server.lines.filter((line) => line.startsWith('WRONG'))).toEqual([]);
+  });
+
+  it('echoes bytes of any size in any split, on many connections at a time', async () => {
+    await Promise.all(
+      Array.from({ length: 20 }, async (_, index) => {
+        const peer = await server.dial();
+        const sent = randomBytes(index === 0 ? 5 * MEBIBYTE : Math.floor(Math.random() * 200_000));
+        peer.write(Buffer.from('e'));
+        let position = 0;
+        while (position < sent.length) {
+          const size = Math.ceil(Math.random() ** 4 * 70_000);
+          peer.write(sent.subarray(position, position + size));
+          position += size;
+          // Let some pieces leave on their own.
+          if (Math.random() < 0.3) await new Promise(setImmediate);
+        }
+        expect((await peer.read(sent.length)).equals(sent)).toBe(true);
+        peer.end();
+        await peer.ended;
+        await peer.closed;
+      }),
+    );
+  });
+
+  it('answers all that came before the peer half-closed', async () => {
+    const peer = await server.dial();
+    const sent = randomBytes(6 * MEBIBYTE);
+    peer.pause();
+    peer.write(Buffer.from('e'));
+    peer.write(sent);
+    peer.end();
+    peer.resume();
+    expect((await peer.read(sent.length)).equals(sent)).toBe(true);
+    await peer.ended;
+    await server.event(/^close \d+ mode e clean/);
+  });
+
+  it('answers bytes and the end of the stream that come together', async () => {
+    for (let i = 0; i < 50; i++) {
+      const peer = await server.dial();
+      peer.write(Buffer.from('eping'));
+      peer.end();
+      expect(String(await peer.read(4))).toBe('ping');
+      await peer.ended;
+    }
+  });
+
+  it('half-closes and goes on receiving', async () => {
+    const peer = await server.dial();
+    const before = await server.stats();
+    peer.write(Buffer.from('h'));
+    expect(String(await peer.read(3))).toBe('bye');
+    await peer.ended;
+    peer.write(randomBytes(100_000));
+    peer.end();
+    await server.event(/^close \d+ mode h clean/);
+    expect((await server.stats()).received - before.received).toBe(100_000);
+  });
+
+  it('closes when it destroys the connection', async () => {
+    const peer = await server.dial();
+    peer.write(Buffer.from('d'));
+    await peer.closed;
+    await server.event(/^close \d+ mode d/);
+  });
+
+  it('really stops reading while paused, and goes on where it stopped', async () => {
+    const peer = await server.dial();
+    const before = await server.stats();
+    peer.write(Buffer.from('p'));
+    peer.write(new Uint8Array(32 * MEBIBYTE));
+    peer.end();
+    // Each round trip gives the server every chance to read on; the one call that may be under way brings 64 KiB or so.
+    for (let i = 0; i < 30; i++) {
+      expect((await server.stats()).received - before.received).toBeLessThanOrEqual(MEBIBYTE);
+    }
+    expect(peer.unsentBytes).toBeGreaterThan(16 * MEBIBYTE);
+    server.command('resume');
+    await server.event(/^end \d+ mode p/);
+    expect((await server.stats()).received - before.received).toBe(32 * MEBIBYTE);
+    peer.destroy();
+    await server.event(/^close \d+ mode p/);
+  });
+
+  it('keeps what the peer does not take, tells how much that is, and when it is gone', async () => {
+    const peer = await server.dial();
+    peer.pause();
+    peer.write(Buffer.from('f'));
+    const [, pending] = await server.event(/^pending (\d+)/);
+    expect(Number(pending)).toBeGreaterThan(16 * MEBIBYTE);
+    peer.resume();
+    const expected = floodBytes();
+    expect((await peer.read(expected.length)).equals(expected)).toBe(true);
+    await server.event(/^drain/);
+    peer.end();
+    await peer.ended;
+    await server.event(/^close \d+ mode f clean/);
+  });
+
+  it('sends everything before it half-closes, when the peer ends with a reply under way', async () => {
+    const peer = await server.dial();
+    peer.pause();
+    peer.write(Buffer.from('f'));
+    peer.end();
+    await server.event(/^end \d+ mode f/);
+    peer.resume();
+    const expected = floodBytes();
+    expect((await peer.read(expected.length)).equals(expected)).toBe(true);
+    await peer.ended;
+    await server.event(/^close \d+ mode f clean/);
+  });
+
+  it('tells of a reset as the error of close', async () => {
+    const peer = await server.dial();
+    peer.write(Buffer.from('ex'));
+    await peer.read(1);
+    peer.reset();
+    await server.event(/^close \d+ mode e E(CONNRESET|PIPE)/);
+  });
+
+  it('survives a peer that resets while much is on its way to it', async () => {
+    const peer = await server.dial();
+    peer.pause();
+    peer.write(Buffer.from('f'));
+    await server.event(/^pending/);
+    peer.reset();
+    await server.event(/^close \d+ mode f E(CONNRESET|PIPE)/);
+  });
+
+  it('leaks nothing after 200 connections', async () => {
+    const before = await server.stats();
+    const peers = await Promise.all(Array.from({ length: 200 }, () => server.dial()));
+    for (const peer of peers) peer.write(Buffer.from('ex'));
+    await Promise.all(peers.map((peer) => peer.read(1)));
+    expect((await server.stats()).open).toBe(200);
+    for (const [index, peer] of peers.entries()) {
+      if (index % 3 === 0) peer.reset();
+      else if (index % 3 === 1) peer.destroy();
+      else peer.end();
+    }
+    for (const _ of peers) await server.event(/^close/);
+    const after = await server.stats();
+    expect(after.open).toBe(0);
+    expect(after.descriptors).toBe(before.descriptors);
+  });
+
+  it('refuses an address that is in use, and says so', async () => {
+    server.command('listen');
+    const [, message] = await server.event(/^refused EADDRINUSE (.*)/);
+    expect(message).toBe(`can't listen on ${server.address}: address already in use (EADDRINUSE)`);
+  });
+
+  describe('closing', () => {
+    it('sends what is pending, half-closes, accepts nobody any more, and resolves when all have gone', async () => {
+      const closing = await start();
+      const slow = await closing.dial();
+      const idle = await closing.dial();
+      idle.write(Buffer.from('ex'));
+      await idle.read(1);
+      slow.pause();
+      slow.write(Buffer.from('f'));
+      await closing.event(/^pending/);
+      closing.command('close 60000');
+      await idle.ended;
+      // Nobody would answer this, so nobody reads it; it must not cost the other direction what is on its way.
+      idle.write(Buffer.from('late'));
+      idle.end();
+      await expect(closing.dial()).rejects.toThrow(/ECONNREFUSED|ENOENT/);
+      slow.write(new Uint8Array(MEBIBYTE));
+      slow.resume();
+      const expected = floodBytes();
+      expect((await slow.read(expected.length)).equals(expected)).toBe(true);
+      await slow.ended;
+      expect(closing.lines.some((line) => line.startsWith('closed'))).toBe(false);
+      slow.end();
+      await closing.event(/^closed 0/);
+      expect(closing.lines.filter((line) => line.startsWith('WRONG'))).toEqual([]);
+      await closing.stop();
+    });
+
+    it('cuts off after the grace time who does not leave', async () => {
+      const closing = await start();
+      const stuck = await closing.dial();
+      stuck.pause();
+      stuck.write(Buffer.from('f'));
+      await closing.event(/^pending/);
+      closing.command('close 50');
+      await closing.event(/^closed 0/);
+      stuck.destroy();
+      await closing.stop();
+    });
+  });
+}
+
+/** Everything about a transport that has sockets, on one runtime and one kind of address. */
+export function socketSuite(cell: Cell, floodBytes: () => Uint8Array): void {
+  const folder = mkdtempSync(join(tmpdir(), 'ringkv-transport-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  let count = 0;
+  const freshPath = () => join(folder, `${++count}.sock`);
+  const freshAddress = () => (cell.kind === 'tcp' ? 'tcp://127.0.0.1:0' : `unix:${freshPath()}`);
+
+  describe('server', () => serverSuite(() => startServer(cell.runtime, cell.transport, freshAddress()), floodBytes));
+  describe('client', () => clientSuite(cell, freshAddress, floodBytes));
+  if (cell.kind === 'unix') describe('socket file', () => socketFileSuite(cell, freshPath));
+  else describe('address', () => addressSuite(cell));
+}
+
+function clientSuite(cell: Cell, freshAddress: () => string, floodBytes: () => Uint8Array): void {
+  let server: Server;
+  let address: string;
+  let accepted: (socket: Socket) => void = () => {};
+
+  beforeAll(async () => {
+    address = freshAddress();
+    server = createServer({ allowHalfOpen: true }, (socket) => {
+      socket.on('error', () => {});
+      accepted(socket);
+    });
+    server.listen(cell.kind === 'unix' ? address.slice('unix:'.length) : { host: '127.0.0.1', port: 0 });
+    await once(server, 'listening');
+    const bound = server.address();
+    if (bound !== null && typeof bound === 'object') address = `tcp://127.0.0.1:${bound.port}`;
+  });
+  afterAll(() => {
+    server.close();
+  });
+
+  const play = (scenario: string, at = address): Child =>
+    startChild(cell.runtime, 'test/support/transport-app.mjs', [cell.transport, 'connect', at, scenario]);
+
+  it('sends bytes in any split, half-closes, and receives what comes after', async () => {
+    accepted = (socket) => {
+      const chunks: Buffer[] = [];
+      socket.on('data', (bytes) => chunks.push(bytes));
+      // Only when all of it is there is any of it sent back.
+      socket.on('end', () => socket.end(Buffer.concat(chunks)));
+    };
+    const expected = floodBytes().subarray(0, 3 * MEBIBYTE).length;
+    await play('echo').waitForLine(new RegExp(`^done received ${expected} wrong 0 ended true clean`));
+  });
+
+  it('tells of the end of the stream', async () => {
+    accepted = (socket) => {
+      socket.resume();
+      socket.end(floodBytes().subarray(0, 10));
+    };
+    await play('listen').waitForLine(/^done received 10 wrong 0 ended true clean/);
+  });
+
+  it('tells of a reset as the error of close', async () => {
+    accepted = (socket) => socket.once('data', () => socket.resetAndDestroy());
+    const closed = cell.kind === 'tcp' ? /^done .* E(CONNRESET|PIPE)/ : /^done .*/;
+    await play('listen').waitForLine(closed);
+  });
+
+  it('names address and cause when nobody answers', async () => {
+    const nowhere = cell.kind === 'tcp' ? 'tcp://127.0.0.1:1' : `unix:${join(tmpdir(), 'ringkv-nobody.sock')}`;
+    const [, code, message] = await play('listen', nowhere).waitForLine(/^failed (\S+) (.*)/);
+    expect(code).toBe(cell.kind === 'tcp' ? 'ECONNREFUSED' : 'ENOENT');
+    expect(message).toContain(`can't connect to ${nowhere}: `);
+  });
+
+  it('gives up when aborted', async () => {
+    accepted = (socket) => socket.destroy();
+    await play('abort').waitForLine(/^failed - given up/);
+  });
+}
+
+function addressSuite(cell: Cell): void {
+  const refusal = async (address: string): Promise<string> => {
+    const child = startChild(cell.runtime, 'test/support/transport-app.mjs', [cell.transport, 'serve', address]);
+    const [line] = await child.waitForLine(/^(refused|listening) .*/);
+    await child.stop();
+    return line;
+  };
+
+  it('listens on IPv6', async () => {
+    expect(await refusal('tcp://[::1]:0')).toMatch(/^listening tcp:\/\/\[::1\]:[1-9]\d*$/);
+  });
+
+  it('names address and cause when it can not listen', async () => {
+    expect(await refusal('tcp://192.0.2.1:7464')).toBe(
+      "refused EADDRNOTAVAIL can't listen on tcp://192.0.2.1:7464: no address of this machine (EADDRNOTAVAIL)",
+    );
+    expect(await refusal('tcp://no-such-host.invalid:7464')).toMatch(
+      /^refused \S+ can't listen on tcp:\/\/no-such-host\.invalid:7464: /,
+    );
+    expect(await refusal('memory:x')).toMatch(/^refused UNSUPPORTED .* its addresses are tcp and unix$/);
+  });
+}
+
+function socketFileSuite(cell: Cell, freshPath: () => string): void {
+  const serve = (path: string): Child =>
+    startChild(cell.runtime, 'test/support/transport-app.mjs', [cell.transport, 'serve', `unix:${path}`]);
+
+  it('replaces the file of a server that was killed, and removes its own when it closes', async () => {
+    const path = freshPath();
+    const killed = serve(path);
+    await killed.waitForLine(/^listening/);
+    await killed.stop('SIGKILL');
+    expect(existsSync(path)).toBe(true);
+
+    const server = await startServer(cell.runtime, cell.transport, `unix:${path}`);
+    const peer: Peer = await dialSocket(server.address);
+    peer.write(Buffer.from('ex'));
+    await peer.read(1);
+    peer.end();
+    await peer.closed;
+    server.command('close 1000');
+    await server.event(/^closed/);
+    expect(existsSync(path)).toBe(false);
+    await server.stop();
+  });
+
+  it('leaves the file of a server that answers', async () => {
+    const path = freshPath();
+    const first = serve(path);
+    await first.waitForLine(/^listening/);
+    const second = serve(path);
+    await second.waitForLine(/^refused EADDRINUSE can't listen on unix:.*: address already in use/);
+    await second.stop();
+    const peer = await dialSocket(`unix:${path}`);
+    peer.destroy();
+    await first.stop();
+  });
+
+  it('leaves a file that is no socket', async () => {
+    const path = freshPath();
+    writeFileSync(path, 'mine');
+    const child = serve(path);
+    await child.waitForLine(/^refused EEXIST can't listen on unix:.*: a file that is no socket is in the way/);
+    await child.stop();
+    expect(existsSync(path)).toBe(true);
+  });
+
+  it('says when the folder is missing', async () => {
+    const child = serve('/nonexistent/ringkv.sock');
+    await child.waitForLine(/^refused ENOENT can't listen on unix:\/nonexistent\/ringkv.sock: no such file or folder/);
+    await child.stop();
+  });
+}

@@ -1,0 +1,134 @@
+/** The packed tarball, installed in an empty folder: serves, connects and embeds under every runtime. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Runtime, root, runtimes, startChild } from '../support/children.ts';
+import { entry, node, startServe } from '../support/command.ts';
+
+/** What a user's program does with the three entry points; the same under every runtime. */
+const PROGRAM = `
+import { connect } from 'ringkv/client';
+import { startServer } from 'ringkv/server';
+import { openStore } from 'ringkv/store';
+
+const client = await connect(process.argv[2]);
+await client.set('greeting', { hello: ['world', 1] });
+const served = await client.get('greeting');
+await client.close();
+
+const server = await startServer({ listen: 'tcp://127.0.0.1:0' });
+const own = await connect(server.address);
+const counted = await own.add('n', 41);
+await own.close();
+await server.close();
+
+const store = openStore();
+store.set('a', 'embedded');
+const embedded = store.get('a');
+store.close();
+
+console.log(JSON.stringify({ served, counted, embedded }));
+process.exit(0);
+`;
+
+/** The same entry points as TypeScript sees them. */
+const TYPED_PROGRAM = `
+import { type Client, connect } from 'ringkv/client';
+import { type Server, startServer } from 'ringkv/server';
+import { openStore } from 'ringkv/store';
+
+const server: Server = await startServer({ listen: 'tcp://127.0.0.1:0', engine: 'swiss', maxFrameBytes: 65_536 });
+const client: Client = await connect(server.address);
+const value: string | undefined | null = await client.get<string>('a');
+const store = openStore();
+const embedded: number | undefined | null = store.get<number>('a');
+// @ts-expect-error there is no such engine
+await startServer({ engine: 'redis' });
+export { value, embedded };
+`;
+
+/** Long enough for npm to bring a Node that is not in its cache. Unit: milliseconds. */
+const DOWNLOAD_TIMEOUT_MS = 300_000;
+
+let folder: string;
+let installed: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ringkv-package-'));
+  // Its scripts would build dist/ anew, under the feet of the tests that run it meanwhile.
+  const packed = npm(['pack', '--ignore-scripts', '--json', '--pack-destination', folder], root);
+  const [{ filename }] = JSON.parse(packed) as [{ filename: string }];
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+  writeFileSync(join(folder, 'program.mjs'), PROGRAM);
+  writeFileSync(join(folder, 'typed.ts'), TYPED_PROGRAM);
+  npm(['install', '--prefer-offline', '--no-audit', '--no-fund', join(folder, filename)], folder);
+  installed = join(folder, 'node_modules/ringkv/dist/ringkv.js');
+}, DOWNLOAD_TIMEOUT_MS);
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function npm(args: readonly string[], cwd: string): string {
+  return execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+async function expectAllToWork(runtime: Runtime): Promise<void> {
+  const server = await startServe([], { runtime, cwd: folder, script: installed });
+  try {
+    expect(server.ready.runtime).toMatch(new RegExp(`^${runtime.name}/`));
+    const program = startChild(runtime, join(folder, 'program.mjs'), [server.ready.address], { cwd: folder });
+    expect(await program.exit, program.stderr).toBe(0);
+    expect(JSON.parse(program.lines.join(''))).toEqual({
+      served: { hello: ['world', 1] },
+      counted: 41,
+      embedded: 'embedded',
+    });
+  } finally {
+    expect(await server.child.stop()).toBe(0);
+  }
+}
+
+test.each(runtimes())('serves, connects and embeds under $name', expectAllToWork);
+
+test('is a command of its own', () => {
+  const stdout = execFileSync(join(folder, 'node_modules/.bin/ringkv'), ['--version'], { encoding: 'utf8' });
+  expect(stdout).toBe(execFileSync(node.command[0]!, [entry, '--version'], { encoding: 'utf8' }));
+});
+
+test('its types are found by TypeScript', () => {
+  const options = '--noEmit --strict --skipLibCheck --module nodenext --target es2023 --lib es2023,esnext.disposable';
+  const tsc = join(root, 'node_modules/.bin/tsc');
+  let output = '';
+  try {
+    execFileSync(tsc, [...options.split(' '), 'typed.ts'], { cwd: folder, encoding: 'utf8' });
+  } catch (error) {
+    output = (error as { stdout: string }).stdout;
+  }
+  expect(output).toBe('');
+});
+
+test('a runtime that is nowhere is one line with a remedy, and 2', async () => {
+  const child = startChild(node, installed, ['serve', '--runtime', 'deno'], { cwd: folder, env: { PATH: '/nowhere' } });
+  expect(await child.exit).toBe(2);
+  expect(child.lines).toEqual([]);
+  expect(child.stderr).toBe('ringkv: deno is neither in node_modules/.bin nor on PATH; "npm install deno" brings it\n');
+});
+
+describe.each(['22', '24'])('Node %s', (version) => {
+  test(
+    'serves, connects and embeds',
+    async (context) => {
+      let program: string;
+      try {
+        const args = ['--yes', '--prefer-offline', `node@${version}`, '--print', 'process.execPath'];
+        program = execFileSync('npx', args, { cwd: tmpdir(), encoding: 'utf8', stdio: 'pipe' }).trim();
+      } catch (error) {
+        return context.skip(`npx node@${version} can't be had: ${(error as Error).message.split('\n')[0]}`);
+      }
+      expect(execFileSync(program, ['--version'], { encoding: 'utf8' })).toMatch(new RegExp(`^v${version}\\.`));
+      await expectAllToWork({ name: 'node', command: [program] });
+    },
+    DOWNLOAD_TIMEOUT_MS,
+  );
+});

@@ -1,0 +1,212 @@
+/**
+ * A server and a client that know only the contract of a transport, for the conformance suite. Plain JavaScript, because
+ * it runs under every runtime as it is; run as a script it takes commands on stdin and tells events on stdout:
+ *
+ *     transport-app.mjs TRANSPORT serve ADDRESS
+ *     transport-app.mjs TRANSPORT connect ADDRESS SCENARIO
+ */
+import { readdirSync } from 'node:fs';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
+
+const FLOOD_BYTES = 32 * 1024 * 1024;
+const ECHO_HIGH_WATER_BYTES = 256 * 1024;
+
+/** The bytes that a flood sends. */
+export function floodBytes() {
+  const bytes = new Uint8Array(FLOOD_BYTES);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = (i * 31 + (i >>> 12)) & 0xff;
+  return bytes;
+}
+
+/**
+ * Listens, and treats each connection as its first byte says:
+ * - `e` echo: sends back what came, when the turn ends; ends when the peer has ended
+ * - `h` half-close: sends `bye`, ends, and goes on receiving
+ * - `d` destroys the connection at once
+ * - `p` pauses reading until the command `resume`
+ * - `f` flood: sends `floodBytes()` at once
+ */
+export async function startApp(transport, address, formatAddress, print) {
+  const sessions = new Map();
+  const turn = new Set();
+  let opened = 0;
+  let received = 0;
+
+  const app = {
+    open(connection) {
+      const id = ++opened;
+      const session = { connection, mode: '', echo: [], peerEnded: false };
+      sessions.set(id, session);
+      const settle = () => {
+        if (session.mode === 'e' && session.peerEnded && session.echo.length === 0) connection.end();
+      };
+      session.flush = () => {
+        for (const bytes of session.echo) connection.send(bytes);
+        session.echo = [];
+        if (connection.pendingBytes > ECHO_HIGH_WATER_BYTES) connection.pauseReading();
+        settle();
+      };
+      return {
+        data(bytes) {
+          if (session.peerEnded) print(`WRONG data after end on ${id}`);
+          let from = 0;
+          if (session.mode === '') {
+            session.mode = String.fromCharCode(bytes[0]);
+            from = 1;
+            if (session.mode === 'h') {
+              connection.send(new TextEncoder().encode('bye'));
+              connection.end();
+              connection.end();
+            } else if (session.mode === 'd') {
+              connection.destroy();
+              connection.destroy();
+            } else if (session.mode === 'p') {
+              connection.pauseReading();
+              connection.pauseReading();
+            } else if (session.mode === 'f') {
+              const bytesToSend = floodBytes();
+              connection.send(bytesToSend);
+              // They were borrowed until `send` returned: what is still to leave must not be seen to change.
+              bytesToSend.fill(0);
+              print(`pending ${connection.pendingBytes}`);
+            }
+          }
+          received += bytes.length - from;
+          if (session.mode === 'e') session.echo.push(bytes.slice(from));
+          turn.add(session);
+        },
+        drain() {
+          if (connection.pendingBytes !== 0) print(`WRONG drain with ${connection.pendingBytes} pending on ${id}`);
+          if (session.mode === 'f') print('drain');
+          else if (session.mode === 'e') connection.resumeReading();
+        },
+        end() {
+          if (session.peerEnded) print(`WRONG second end on ${id}`);
+          session.peerEnded = true;
+          if (session.mode === 'f') connection.end();
+          settle();
+          print(`end ${id} mode ${session.mode}`);
+        },
+        close(error) {
+          if (!sessions.delete(id)) print(`WRONG second close on ${id}`);
+          turn.delete(session);
+          print(`close ${id} mode ${session.mode} ${error === undefined ? 'clean' : error.code}`);
+        },
+      };
+    },
+    turnEnd() {
+      for (const session of turn) if (session.mode === 'e') session.flush();
+      turn.clear();
+    },
+  };
+
+  const listener = await transport.listen(address, app);
+  print(`listening ${formatAddress(listener.address)}`);
+  return {
+    /** `stats`, `resume`, `listen` (again, at the same address), `close GRACE_MS`. */
+    async command(line) {
+      const [name, argument] = line.split(' ');
+      if (name === 'stats') {
+        let descriptors = 0;
+        try {
+          descriptors = readdirSync('/proc/self/fd').length;
+        } catch {
+          // Only Linux tells.
+        }
+        print(`stats ${JSON.stringify({ open: sessions.size, received, descriptors })}`);
+      } else if (name === 'resume') {
+        for (const { connection, mode } of sessions.values()) if (mode === 'p') connection.resumeReading();
+      } else if (name === 'listen') {
+        await transport.listen(listener.address, app).then(
+          () => print('WRONG listens twice'),
+          (error) => print(`refused ${error.code} ${error.message}`),
+        );
+      } else if (name === 'close') {
+        const first = listener.close(Number(argument));
+        if (listener.close(0) !== first) print('WRONG second close is another promise');
+        await first;
+        print(`closed ${sessions.size}`);
+      } else print(`WRONG command ${line}`);
+    },
+  };
+}
+
+/** Connects and plays a scenario; resolves to a line that says how it went. */
+export async function playScenario(transport, address, scenario) {
+  let settle;
+  const result = new Promise((resolve) => {
+    settle = resolve;
+  });
+  const sent = floodBytes().subarray(0, 3 * 1024 * 1024);
+  let received = 0;
+  let wrong = 0;
+  let ended = false;
+  let position = 0;
+  const signal = scenario === 'abort' ? AbortSignal.abort(new Error('given up')) : undefined;
+
+  const open = (connection) => {
+    let size = 1;
+    const sendMore = () => {
+      while (position < sent.length && connection.pendingBytes === 0) {
+        const piece = sent.slice(position, position + size);
+        connection.send(piece);
+        piece.fill(0);
+        position += piece.length;
+        size = ((size * 7) % 100_003) + 1;
+      }
+      if (position === sent.length && scenario === 'echo') connection.end();
+    };
+    return {
+      start: sendMore,
+      data(bytes) {
+        for (let i = 0; i < bytes.length; i++) if (bytes[i] !== sent[received + i]) wrong++;
+        received += bytes.length;
+      },
+      drain: sendMore,
+      end() {
+        ended = true;
+        connection.end();
+      },
+      close(error) {
+        settle(`done received ${received} wrong ${wrong} ended ${ended} ${error === undefined ? 'clean' : error.code}`);
+      },
+    };
+  };
+  try {
+    let handler;
+    await transport.connect(
+      address,
+      (connection) => {
+        handler = open(connection);
+        return handler;
+      },
+      signal,
+    );
+    handler.start();
+  } catch (error) {
+    return `failed ${error.code ?? '-'} ${error.message}`;
+  }
+  return result;
+}
+
+async function main([name, role, text, scenario]) {
+  const { createTransport } = await import('../../dist/transports/transports.js');
+  const { formatAddress, parseAddress } = await import('../../dist/transports/address.js');
+  const print = (line) => process.stdout.write(`${line}\n`);
+  const transport = createTransport(name);
+  const address = parseAddress(text);
+  if (role === 'connect') {
+    print(await playScenario(transport, address, scenario));
+    return;
+  }
+  try {
+    const app = await startApp(transport, address, formatAddress, print);
+    createInterface({ input: process.stdin }).on('line', app.command);
+  } catch (error) {
+    print(`refused ${error.code} ${error.message}`);
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main(process.argv.slice(2));

@@ -1,0 +1,47 @@
+/** The engine `map`: what every engine does, and what is its own. */
+import { describe, expect, test } from 'vitest';
+import { MAX_ENGINE_BYTES } from '../../core/engine/engine.ts';
+import { createMapEngine } from '../../core/engine/map.ts';
+import { Op } from '../../core/protocol.ts';
+import { encode } from '../support/bytes.ts';
+import { results } from '../support/engines.ts';
+import { engineSemantics } from './engine-semantics.ts';
+
+engineSemantics('map', createMapEngine);
+
+describe('engine map alone', () => {
+  test('accounts for key, value and 64 bytes, and exactly for the limit', () => {
+    const engine = createMapEngine({ memoryBytesMax: 2 * (1 + 2 + 64) });
+    const set = (key: string, value: string): number => results(engine, [encode([Op.SET, key, value])], 0)[0]![0]!;
+    expect(set('a', 'x')).toBe(0xc3);
+    expect(engine.stats()).toMatchObject({ usedBytes: 67, indexBytes: 64 });
+    expect(set('b', 'xy')).toBe(0xc7);
+    expect(set('b', 'x')).toBe(0xc3);
+    expect(set('b', 'xy')).toBe(0xc7);
+    expect(set('b', '')).toBe(0xc3);
+    expect(set('a', 'xy')).toBe(0xc3);
+    results(engine, [encode([Op.DEL, 'a']), encode([Op.DEL, 'b'])], 0);
+    expect(engine.stats().usedBytes).toBe(0);
+  });
+
+  test('refuses a limit that it can not keep', () => {
+    for (const memoryBytesMax of [0, -1, 1.5, Number.NaN, MAX_ENGINE_BYTES + 1]) {
+      expect(() => createMapEngine({ memoryBytesMax }), `${memoryBytesMax}`).toThrow(
+        /memoryBytesMax is .* must be an integer/,
+      );
+    }
+  });
+
+  test('refuses to execute what lies outside its room for requests', () => {
+    const engine = createMapEngine();
+    engine.reserveInput(10);
+    for (const [offset, length] of [
+      [-1, 5],
+      [0, 11],
+      [10, 1],
+      [5, -1],
+    ] as const) {
+      expect(() => engine.execute(offset, length, 0), `${offset}, ${length}`).toThrow(RangeError);
+    }
+  });
+});

@@ -1,0 +1,74 @@
+/**
+ * Addresses as people write them: parsing and formatting, nothing else.
+ */
+import { isIPv6 } from 'node:net';
+import type { Address } from './transport.ts';
+
+const FORMS = 'tcp://HOST:PORT, unix:/PATH or memory:NAME';
+
+/**
+ * Longest path of a unix socket that every system accepts in full: Linux' `sun_path` has 108 bytes, the last one zero.
+ * (macOS has 104; there the kernel refuses the rest.) Unit: bytes.
+ */
+const UNIX_PATH_BYTES_MAX = 107;
+
+/**
+ * Reads an address: `tcp://127.0.0.1:7464`, `tcp://[::1]:0`, `unix:/run/ringkv.sock` (`unix:///run/ringkv.sock` is the
+ * same) or `memory:name`. Throws a `TypeError` that says what was wrong and what was expected.
+ */
+export function parseAddress(text: string): Address {
+  const colon = text.indexOf(':');
+  const rest = text.slice(colon + 1);
+  switch (text.slice(0, Math.max(colon, 0))) {
+    case 'tcp':
+      return parseTcp(text, rest);
+    case 'unix':
+      return { kind: 'unix', path: parseUnixPath(text, rest) };
+    case 'memory':
+      if (rest === '') throw malformed(text, 'the name is missing');
+      return { kind: 'memory', name: rest };
+    default:
+      throw malformed(text, 'it names no kind of address');
+  }
+}
+
+/** The inverse of `parseAddress`. */
+export function formatAddress(address: Address): string {
+  switch (address.kind) {
+    case 'tcp':
+      return `tcp://${isIPv6(address.host) ? `[${address.host}]` : address.host}:${address.port}`;
+    case 'unix':
+      return `unix:${address.path}`;
+    case 'memory':
+      return `memory:${address.name}`;
+  }
+}
+
+function parseTcp(text: string, rest: string): Address {
+  const match = /^\/\/(?:\[([^\]]*)\]|([^:/[\]@]*)):(\d+)\/?$/.exec(rest);
+  if (match === null) throw malformed(text, 'after tcp: comes //HOST:PORT, an IPv6 address in brackets');
+  const [, bracketed, plain, digits] = match;
+  if (bracketed !== undefined && !isIPv6(bracketed)) throw malformed(text, `"${bracketed}" is no IPv6 address`);
+  const host = bracketed ?? plain ?? '';
+  if (host === '') throw malformed(text, 'the host is missing');
+  const port = Number(digits);
+  if (port > 65_535) throw malformed(text, `port ${digits} is above 65535`);
+  return { kind: 'tcp', host, port };
+}
+
+function parseUnixPath(text: string, rest: string): string {
+  // Three slashes are the URL form of an absolute path; two would name a host, which a unix socket doesn't have.
+  const path = rest.startsWith('///') ? rest.slice(2) : rest;
+  if (path === '') throw malformed(text, 'the path is missing');
+  if (path.startsWith('//')) throw malformed(text, 'a unix socket has no host: write unix:/PATH or unix:///PATH');
+  if (path.includes('\0')) throw malformed(text, 'the path contains a zero byte');
+  const length = new TextEncoder().encode(path).length;
+  if (length > UNIX_PATH_BYTES_MAX) {
+    throw malformed(text, `the path has ${length} bytes, a unix socket's at most ${UNIX_PATH_BYTES_MAX}`);
+  }
+  return path;
+}
+
+function malformed(text: string, what: string): TypeError {
+  return new TypeError(`not an address: "${text}": ${what}; expected ${FORMS}`);
+}

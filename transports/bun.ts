@@ -1,0 +1,219 @@
+/**
+ * Bun's own sockets (`Bun.listen`, `Bun.connect`). They write without buffering: what the kernel did not take is ours to
+ * keep.
+ */
+import { Backlog } from './backlog.ts';
+import { addressError, assertUsable, availableOn } from './errors.ts';
+import { type ServedConnection, Serving } from './serving.ts';
+import type { Address, Connection, ConnectionHandler, Listener, ServerHandler, Transport } from './transport.ts';
+import { claimUnixPath, removeUnixPath } from './unix.ts';
+
+type Socket = Bun.Socket<BunConnection>;
+
+/** Runs on Bun. */
+export function createBunTransport(): Transport {
+  return new BunTransport();
+}
+
+class BunTransport implements Transport {
+  readonly name = 'bun';
+  readonly addressKinds = ['tcp', 'unix'] as const;
+
+  availability() {
+    return availableOn('bun');
+  }
+
+  async listen(address: Address, handler: ServerHandler): Promise<Listener> {
+    assertUsable(this, 'listen on', address);
+    const serving = new Serving(handler);
+    const socket = handlers((connection) => serving.opened(connection), serving);
+    if (address.kind === 'unix') {
+      await claimUnixPath(address);
+      const server = listening(address, () =>
+        Bun.listen<BunConnection>({ unix: address.path, allowHalfOpen: true, socket }),
+      );
+      return {
+        address,
+        close: (graceMs) =>
+          serving.close(graceMs, () => {
+            server.stop();
+            removeUnixPath(address.path);
+          }),
+      };
+    }
+    const { host: hostname, port } = tcp(address);
+    const server = listening(address, () =>
+      Bun.listen<BunConnection>({ hostname, port, exclusive: true, allowHalfOpen: true, socket }),
+    );
+    return {
+      address: { kind: 'tcp', host: server.hostname, port: server.port },
+      close: (graceMs) => serving.close(graceMs, () => server.stop()),
+    };
+  }
+
+  async connect(
+    address: Address,
+    open: (connection: Connection) => ConnectionHandler,
+    signal?: AbortSignal,
+  ): Promise<Connection> {
+    assertUsable(this, 'connect to', address);
+    signal?.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      const aborted = () => reject(signal?.reason);
+      signal?.addEventListener('abort', aborted, { once: true });
+      const socket = handlers((connection) => {
+        // Bun can't give up an attempt, so what comes of it is dropped.
+        if (signal?.aborted) return undefined;
+        signal?.removeEventListener('abort', aborted);
+        resolve(connection);
+        return open(connection);
+      });
+      const options = { allowHalfOpen: true, socket };
+      const attempt =
+        address.kind === 'unix'
+          ? Bun.connect<BunConnection>({ unix: address.path, ...options })
+          : Bun.connect<BunConnection>({ hostname: tcp(address).host, port: tcp(address).port, ...options });
+      attempt.catch((error) => reject(addressError('connect to', address, error)));
+    });
+  }
+}
+
+/**
+ * One set of handlers for all connections of a listener, or for one connection of ours. `open` may refuse the connection
+ * by giving no handler.
+ */
+function handlers(
+  open: (connection: BunConnection) => ConnectionHandler | undefined,
+  serving?: Serving,
+): Bun.SocketHandler<BunConnection> {
+  const typed: Bun.SocketHandler<BunConnection, 'uint8array'> = {
+    binaryType: 'uint8array',
+    open(socket) {
+      const connection = new BunConnection(socket, serving);
+      socket.data = connection;
+      socket.setNoDelay(true);
+      const handler = open(connection);
+      if (handler === undefined) connection.destroy();
+      else connection.handler = handler;
+    },
+    data: (socket, bytes) => socket.data.received(bytes),
+    drain: (socket) => socket.data.writable(),
+    end: (socket) => socket.data.peerEnded(),
+    close: (socket, error) => socket.data.closed(error),
+    // Bun comes here when one of the functions above threw. Nothing that is called from them may; should it happen all
+    // the same, then it is to be seen as it is on the other runtimes.
+    error(_socket, error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    },
+  };
+  // Bun's types forget `binaryType` in the options that take the handlers.
+  return typed as Bun.SocketHandler<BunConnection, Bun.BinaryType> as Bun.SocketHandler<BunConnection>;
+}
+
+class BunConnection implements ServedConnection {
+  handler: ConnectionHandler | undefined;
+  readonly #socket: Socket;
+  readonly #serving: Serving | undefined;
+  readonly #backlog = new Backlog();
+  #ended = false;
+  #peerEnded = false;
+  #discarding = false;
+  #closed = false;
+
+  constructor(socket: Socket, serving?: Serving) {
+    this.#socket = socket;
+    this.#serving = serving;
+  }
+
+  send(bytes: Uint8Array): void {
+    if (this.#ended || this.#closed) return;
+    if (this.#backlog.bytes > 0) {
+      this.#backlog.append(bytes);
+      return;
+    }
+    // -1 says that the socket is closed; that it is will be told by `close`.
+    const taken = Math.max(0, this.#socket.write(bytes));
+    if (taken < bytes.length) this.#backlog.append(bytes.subarray(taken));
+  }
+
+  get pendingBytes(): number {
+    return this.#backlog.bytes;
+  }
+
+  pauseReading(): void {
+    this.#socket.pause();
+  }
+
+  resumeReading(): void {
+    this.#socket.resume();
+  }
+
+  end(): void {
+    if (this.#ended || this.#closed) return;
+    this.#ended = true;
+    if (this.#backlog.bytes === 0) this.#socket.shutdown();
+  }
+
+  finish(): void {
+    this.#discarding = true;
+    this.end();
+    this.resumeReading();
+  }
+
+  destroy(): void {
+    if (this.#closed) return;
+    this.#socket.terminate();
+  }
+
+  received(bytes: Uint8Array): void {
+    if (this.#discarding) return;
+    this.handler?.data(bytes);
+    this.#serving?.delivered();
+  }
+
+  /** The kernel takes bytes again. Bun calls this at other times too, with nothing waiting. */
+  writable(): void {
+    const backlog = this.#backlog;
+    if (backlog.bytes === 0) return;
+    while (backlog.bytes > 0) {
+      const bytes = backlog.first();
+      const taken = Math.max(0, this.#socket.write(bytes));
+      backlog.consume(taken);
+      if (taken < bytes.length) return;
+    }
+    if (this.#ended) this.#socket.shutdown();
+    else this.handler?.drain();
+  }
+
+  peerEnded(): void {
+    if (this.#peerEnded) return;
+    this.#peerEnded = true;
+    this.handler?.end();
+  }
+
+  closed(error: Error | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#backlog.clear();
+    // `terminate` gets here at once, and whoever called it may be a handler that has not returned yet.
+    queueMicrotask(() => {
+      this.handler?.close(error);
+      this.#serving?.gone(this);
+    });
+  }
+}
+
+function listening<Listening>(address: Address, listen: () => Listening): Listening {
+  try {
+    return listen();
+  } catch (error) {
+    throw addressError('listen on', address, error);
+  }
+}
+
+function tcp(address: Address): Extract<Address, { kind: 'tcp' }> {
+  if (address.kind !== 'tcp') throw new TypeError(`Bun's sockets have no addresses of the kind ${address.kind}`);
+  return address;
+}

@@ -1,0 +1,286 @@
+/**
+ * Deno's own sockets (`Deno.listen`, `Deno.connect`). Reading and writing are promises: there is one read and at most one
+ * write under way per connection.
+ */
+import { Backlog } from './backlog.ts';
+import { addressError, assertUsable, availableOn } from './errors.ts';
+import { type ServedConnection, Serving } from './serving.ts';
+import type { Address, Connection, ConnectionHandler, Listener, ServerHandler, Transport } from './transport.ts';
+import { claimUnixPath, removeUnixPath } from './unix.ts';
+
+/** What a connection reads into while little comes; an idle one holds no more. Unit: bytes. */
+const SMALL_READ_BYTES = 512;
+
+/** What a connection that filled its small buffer reads into. Unit: bytes. */
+const LARGE_READ_BYTES = 64 * 1024;
+
+/** Most large buffers at a time, for all connections of a transport: 16 MiB. Beyond that they read in small pieces. */
+const LARGE_BUFFERS_MAX = 256;
+
+/** How long no connection is accepted after one could not be, since it fails at once again. Unit: milliseconds. */
+const ACCEPT_RETRY_MS = 100;
+
+/** Runs on Deno. */
+export function createDenoTransport(): Transport {
+  return new DenoTransport();
+}
+
+class DenoTransport implements Transport {
+  readonly name = 'deno';
+  readonly addressKinds = ['tcp', 'unix'] as const;
+  readonly #buffers = new LargeBuffers();
+
+  availability() {
+    return availableOn('deno');
+  }
+
+  async listen(address: Address, handler: ServerHandler): Promise<Listener> {
+    assertUsable(this, 'listen on', address);
+    if (address.kind === 'unix') await claimUnixPath(address);
+    const server = listening(address);
+    const serving = new Serving(handler);
+    let closing = false;
+    const accept = (): void => {
+      server.accept().then(
+        (conn) => {
+          const connection = new DenoConnection(conn, this.#buffers, serving);
+          connection.start(serving.opened(connection));
+          accept();
+        },
+        // No descriptor left, say: those that are connected go on, and may free one.
+        () => {
+          if (!closing) setTimeout(accept, ACCEPT_RETRY_MS);
+        },
+      );
+    };
+    accept();
+    return {
+      address: addressOf(server, address),
+      close: (graceMs) =>
+        serving.close(graceMs, () => {
+          closing = true;
+          server.close();
+          if (address.kind === 'unix') removeUnixPath(address.path);
+        }),
+    };
+  }
+
+  async connect(
+    address: Address,
+    open: (connection: Connection) => ConnectionHandler,
+    signal?: AbortSignal,
+  ): Promise<Connection> {
+    assertUsable(this, 'connect to', address);
+    signal?.throwIfAborted();
+    const conn = await connected(address, signal);
+    const connection = new DenoConnection(conn, this.#buffers);
+    connection.start(open(connection));
+    return connection;
+  }
+}
+
+/** The large buffers that no connection reads into at the moment, and how many there are in all. */
+class LargeBuffers {
+  readonly #free: Uint8Array<ArrayBuffer>[] = [];
+  #count = 0;
+
+  /** A large buffer, or nothing when all that may exist are in use. */
+  take(): Uint8Array<ArrayBuffer> | undefined {
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
+    if (this.#count === LARGE_BUFFERS_MAX) return undefined;
+    this.#count++;
+    return new Uint8Array(LARGE_READ_BYTES);
+  }
+
+  give(buffer: Uint8Array<ArrayBuffer>): void {
+    this.#free.push(buffer);
+  }
+}
+
+class DenoConnection implements ServedConnection {
+  readonly #conn: Deno.Conn;
+  readonly #buffers: LargeBuffers;
+  readonly #serving: Serving | undefined;
+  readonly #small = new Uint8Array(SMALL_READ_BYTES);
+  readonly #backlog = new Backlog();
+  #handler!: ConnectionHandler;
+  #reading = false;
+  #writing = false;
+  #paused = false;
+  #ended = false;
+  /** Our direction is ended, for the kernel too. */
+  #shutDown = false;
+  #peerEnded = false;
+  #discarding = false;
+  #closed = false;
+
+  constructor(conn: Deno.Conn, buffers: LargeBuffers, serving?: Serving) {
+    this.#conn = conn;
+    this.#buffers = buffers;
+    this.#serving = serving;
+    if ('setNoDelay' in conn) (conn as Deno.TcpConn).setNoDelay(true);
+  }
+
+  start(handler: ConnectionHandler): void {
+    this.#handler = handler;
+    this.resumeReading();
+  }
+
+  send(bytes: Uint8Array): void {
+    if (this.#ended || this.#closed) return;
+    this.#backlog.append(bytes);
+    if (!this.#writing) void this.#write();
+  }
+
+  get pendingBytes(): number {
+    return this.#backlog.bytes;
+  }
+
+  pauseReading(): void {
+    this.#paused = true;
+  }
+
+  resumeReading(): void {
+    this.#paused = false;
+    if (!this.#reading) void this.#read();
+  }
+
+  end(): void {
+    if (this.#ended || this.#closed) return;
+    this.#ended = true;
+    if (!this.#writing) this.#shutdown();
+  }
+
+  finish(): void {
+    this.#discarding = true;
+    this.end();
+    this.resumeReading();
+  }
+
+  destroy(): void {
+    this.#close();
+  }
+
+  /** Reads until it is paused or nothing comes any more. */
+  async #read(): Promise<void> {
+    this.#reading = true;
+    let buffer = this.#small;
+    try {
+      while (!this.#paused && !this.#peerEnded && !this.#closed) {
+        const count = await this.#conn.read(buffer);
+        if (this.#closed) break;
+        if (count === null) {
+          this.#peerEnded = true;
+          this.#handler.end();
+          this.#closeWhenBothEnded();
+          break;
+        }
+        this.#received(buffer.subarray(0, count));
+        buffer = this.#nextBuffer(buffer, count);
+      }
+    } catch (error) {
+      this.#close(error);
+    }
+    if (buffer !== this.#small) this.#buffers.give(buffer);
+    this.#reading = false;
+  }
+
+  #received(bytes: Uint8Array): void {
+    if (this.#discarding) return;
+    this.#handler.data(bytes);
+    this.#serving?.delivered();
+  }
+
+  /** What to read into next: a large buffer for who fills the small one, until less comes again. */
+  #nextBuffer(buffer: Uint8Array<ArrayBuffer>, count: number): Uint8Array<ArrayBuffer> {
+    if (count < SMALL_READ_BYTES) {
+      if (buffer !== this.#small) this.#buffers.give(buffer);
+      return this.#small;
+    }
+    return buffer === this.#small ? (this.#buffers.take() ?? this.#small) : buffer;
+  }
+
+  /** Writes until nothing waits any more. */
+  async #write(): Promise<void> {
+    this.#writing = true;
+    const backlog = this.#backlog;
+    try {
+      while (backlog.bytes > 0) {
+        const taken = await this.#conn.write(backlog.first());
+        if (this.#closed) return;
+        backlog.consume(taken);
+        if (backlog.bytes === 0 && !this.#ended) this.#handler.drain();
+      }
+    } catch (error) {
+      this.#close(error);
+      return;
+    }
+    this.#writing = false;
+    if (this.#ended) this.#shutdown();
+  }
+
+  /** Ends our direction. */
+  #shutdown(): void {
+    this.#shutDown = true;
+    // It fails when the peer has reset the connection, which reading tells too.
+    this.#conn.closeWrite().catch(() => {});
+    this.#closeWhenBothEnded();
+  }
+
+  #closeWhenBothEnded(): void {
+    if (this.#peerEnded && this.#shutDown) this.#close();
+  }
+
+  #close(error?: unknown): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#backlog.clear();
+    this.#conn.close();
+    // Whoever destroys the connection may be a handler that has not returned yet.
+    queueMicrotask(() => {
+      this.#handler.close(error instanceof Error ? error : undefined);
+      this.#serving?.gone(this);
+    });
+  }
+}
+
+function listening(address: Address): Deno.Listener {
+  try {
+    return address.kind === 'unix'
+      ? Deno.listen({ transport: 'unix', path: address.path })
+      : Deno.listen({ hostname: tcp(address).host, port: tcp(address).port });
+  } catch (error) {
+    throw addressError('listen on', address, error);
+  }
+}
+
+/** Deno can't give up an attempt, so what comes of an aborted one is closed. */
+function connected(address: Address, signal: AbortSignal | undefined): Promise<Deno.Conn> {
+  return new Promise((resolve, reject) => {
+    const aborted = () => reject(signal?.reason);
+    signal?.addEventListener('abort', aborted, { once: true });
+    const attempt: Promise<Deno.Conn> =
+      address.kind === 'unix'
+        ? Deno.connect({ transport: 'unix', path: address.path })
+        : Deno.connect({ hostname: tcp(address).host, port: tcp(address).port });
+    attempt.then(
+      (conn) => {
+        signal?.removeEventListener('abort', aborted);
+        if (signal?.aborted) conn.close();
+        else resolve(conn);
+      },
+      (error) => reject(addressError('connect to', address, error)),
+    );
+  });
+}
+
+function addressOf(listener: Deno.Listener, asked: Address): Address {
+  const bound = listener.addr;
+  return bound.transport === 'tcp' ? { kind: 'tcp', host: bound.hostname, port: bound.port } : asked;
+}
+
+function tcp(address: Address): Extract<Address, { kind: 'tcp' }> {
+  if (address.kind !== 'tcp') throw new TypeError(`Deno's sockets have no addresses of the kind ${address.kind}`);
+  return address;
+}

@@ -1,0 +1,94 @@
+/**
+ * Why a transport could not do what it was asked for, told the same way whichever runtime reports it.
+ */
+import { versions } from 'node:process';
+import { formatAddress } from './address.ts';
+import type { Address, Availability, Transport } from './transport.ts';
+
+/** A transport could not listen or connect. */
+export class TransportError extends Error {
+  override readonly name = 'TransportError';
+  /** The system's code (`EADDRINUSE`, `ECONNREFUSED`, …), `UNAVAILABLE`, `UNSUPPORTED`, or `UNKNOWN`. Stable. */
+  readonly code: string;
+  readonly address: Address;
+
+  constructor(code: string, address: Address, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.address = address;
+  }
+}
+
+/** What was being done to the address. */
+export type Attempt = 'listen on' | 'connect to';
+
+/** What the codes mean to somebody who gave the address. */
+const meanings: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EADDRINUSE: 'address already in use',
+  EADDRNOTAVAIL: 'no address of this machine',
+  ECONNREFUSED: 'connection refused, no server answers there',
+  ECONNRESET: 'connection reset',
+  EEXIST: 'a file that is no socket is in the way',
+  EHOSTUNREACH: 'host unreachable',
+  EINVAL: 'invalid address',
+  EMFILE: 'too many open files',
+  ENAMETOOLONG: 'path too long',
+  ENETUNREACH: 'network unreachable',
+  ENOENT: 'no such file or folder',
+  ENOTDIR: 'part of the path is no folder',
+  ENOTFOUND: 'unknown host name',
+  EPERM: 'not permitted',
+  EROFS: 'read-only file system',
+  ETIMEDOUT: 'timed out',
+};
+
+/** An error that names the address and the cause, from whatever the runtime threw. */
+export function addressError(attempt: Attempt, address: Address, cause: unknown): TransportError {
+  const code = codeOf(cause);
+  const why = meanings[code] ?? (cause instanceof Error ? cause.message : String(cause));
+  return new TransportError(code, address, `can't ${attempt} ${formatAddress(address)}: ${why} (${code})`, { cause });
+}
+
+/** The system's code in an error of any runtime; `UNKNOWN` when it has none. */
+export function codeOf(error: unknown): string {
+  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : 'UNKNOWN';
+}
+
+/** Throws a `TransportError` when the transport can't run here, or can't serve or reach such an address. */
+export function assertUsable(transport: Transport, attempt: Attempt, address: Address): void {
+  const availability = transport.availability();
+  if (!availability.available) {
+    throw new TransportError(
+      'UNAVAILABLE',
+      address,
+      `transport ${transport.name} can't run here: ${availability.reason}; ${availability.remedy}`,
+    );
+  }
+  if (!transport.addressKinds.includes(address.kind)) {
+    throw new TransportError(
+      'UNSUPPORTED',
+      address,
+      `transport ${transport.name} can't ${attempt} ${formatAddress(address)}: its addresses are ` +
+        `${transport.addressKinds.join(' and ')}`,
+    );
+  }
+}
+
+/** The availability of a transport that is part of one runtime. */
+export function availableOn(runtime: 'bun' | 'deno'): Availability {
+  if (versions[runtime] !== undefined) return { available: true };
+  const needed = runtime === 'bun' ? 'Bun' : 'Deno';
+  return {
+    available: false,
+    reason: `needs ${needed}; this is ${thisRuntime()}`,
+    remedy: `start with --runtime ${runtime}`,
+  };
+}
+
+function thisRuntime(): string {
+  if (versions.bun !== undefined) return `Bun ${versions.bun}`;
+  if (versions.deno !== undefined) return `Deno ${versions.deno}`;
+  return `Node ${versions.node}`;
+}

@@ -1,0 +1,260 @@
+/**
+ * Node's sockets (`node:net`), which Bun and Deno have too.
+ *
+ * On Node itself two things are avoided that cost a third of the CPU time of a small request: the stream machinery and
+ * the fresh 64 KiB buffer of every read (`onread` reads into one buffer instead), and a buffer for every write.
+ */
+import { connect, createServer, type OnReadOpts, type Server, Socket, type SocketConstructorOpts } from 'node:net';
+import { versions } from 'node:process';
+import { addressError, assertUsable } from './errors.ts';
+import { type ServedConnection, Serving } from './serving.ts';
+import type { Address, Connection, ConnectionHandler, Listener, ServerHandler, Transport } from './transport.ts';
+import { claimUnixPath } from './unix.ts';
+
+/** Size of the buffer all connections read into, one after the other. Unit: bytes. */
+const READ_BYTES = 64 * 1024;
+
+/** Size of the buffers that writes are made from. Unit: bytes. */
+const STAGING_BYTES = 64 * 1024;
+
+/** Runs on all three runtimes. */
+export function createNodeTransport(): Transport {
+  return new NodeTransport();
+}
+
+class NodeTransport implements Transport {
+  readonly name = 'node';
+  readonly addressKinds = ['tcp', 'unix'] as const;
+  readonly #buffers = new Buffers();
+
+  availability() {
+    return { available: true } as const;
+  }
+
+  async listen(address: Address, handler: ServerHandler): Promise<Listener> {
+    assertUsable(this, 'listen on', address);
+    if (address.kind === 'unix') await claimUnixPath(address);
+    const serving = new Serving(handler);
+    const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: hasOnread });
+    server.on('connection', (socket) => {
+      const connection = new NodeConnection(this.#buffers, serving);
+      connection.attach(hasOnread ? adopt(socket, connection.onread) : socket);
+      connection.handler = serving.opened(connection);
+    });
+    await listening(server, address);
+    // A connection that could not be accepted (no descriptor left, say) is the peer's loss, not the server's.
+    server.on('error', () => {});
+    return {
+      address: addressOf(server, address),
+      close: (graceMs) => serving.close(graceMs, () => server.close()),
+    };
+  }
+
+  connect(
+    address: Address,
+    open: (connection: Connection) => ConnectionHandler,
+    signal?: AbortSignal,
+  ): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      assertUsable(this, 'connect to', address);
+      signal?.throwIfAborted();
+      const connection = new NodeConnection(this.#buffers);
+      const socket = connect({
+        ...endpoint(address),
+        allowHalfOpen: true,
+        noDelay: true,
+        ...(hasOnread && { onread: connection.onread }),
+      });
+      const failed = (error: Error) => reject(addressError('connect to', address, error));
+      const aborted = () => {
+        socket.destroy();
+        reject(signal?.reason);
+      };
+      socket.once('error', failed);
+      signal?.addEventListener('abort', aborted, { once: true });
+      socket.once('connect', () => {
+        socket.off('error', failed);
+        signal?.removeEventListener('abort', aborted);
+        connection.attach(socket);
+        connection.handler = open(connection);
+        resolve(connection);
+      });
+    });
+  }
+}
+
+/** Buffers that all connections of a transport share. */
+class Buffers {
+  /** Only one connection reads at a time, and what it read is borrowed until its handler returns. */
+  readonly read = new Uint8Array(READ_BYTES);
+  #staging = Buffer.allocUnsafeSlow(STAGING_BYTES);
+  #stagingUsed = 0;
+
+  /**
+   * Writes a piece of `bytes`, as much as the staging buffer has room for, and returns how much that was. A stream keeps
+   * a reference to what the kernel did not take at once, so that room is given away and never used again; most often
+   * the kernel takes everything and the next write uses the same room.
+   */
+  write(socket: Socket, bytes: Uint8Array, from: number, written: () => void): number {
+    if (this.#stagingUsed === STAGING_BYTES) {
+      this.#staging = Buffer.allocUnsafeSlow(STAGING_BYTES);
+      this.#stagingUsed = 0;
+    }
+    const start = this.#stagingUsed;
+    const length = Math.min(bytes.length - from, STAGING_BYTES - start);
+    this.#staging.set(length === bytes.length ? bytes : bytes.subarray(from, from + length), start);
+    socket.write(this.#staging.subarray(start, start + length), written);
+    if (socket.writableLength > 0) this.#stagingUsed += length;
+    return length;
+  }
+}
+
+class NodeConnection implements ServedConnection {
+  handler!: ConnectionHandler;
+  readonly #buffers: Buffers;
+  readonly #serving: Serving | undefined;
+  #socket!: Socket;
+  #ended = false;
+  #discarding = false;
+  /** The handler waits for `drain`. */
+  #waiting = false;
+  #error: Error | undefined;
+
+  constructor(buffers: Buffers, serving?: Serving) {
+    this.#buffers = buffers;
+    this.#serving = serving;
+  }
+
+  /** Where Node puts what it reads, and whom it tells. */
+  get onread(): OnReadOpts {
+    return {
+      buffer: this.#buffers.read,
+      callback: (length, buffer) => {
+        this.#received(buffer.subarray(0, length));
+        return true;
+      },
+    };
+  }
+
+  attach(socket: Socket): void {
+    this.#socket = socket;
+    if (!hasOnread) {
+      socket.on('data', ({ buffer, byteOffset, length }: Buffer) => {
+        this.#received(new Uint8Array(buffer, byteOffset, length));
+      });
+    }
+    socket.on('end', () => this.handler.end());
+    socket.on('error', (error) => {
+      this.#error = error;
+    });
+    socket.on('close', () => {
+      this.handler.close(this.#error);
+      this.#serving?.gone(this);
+    });
+  }
+
+  send(bytes: Uint8Array): void {
+    const socket = this.#socket;
+    if (this.#ended || socket.destroyed) return;
+    let from = 0;
+    while (from < bytes.length && socket.writableLength === 0) {
+      from += this.#buffers.write(socket, bytes, from, this.#written);
+    }
+    if (from < bytes.length) socket.write(Buffer.from(bytes.subarray(from)), this.#written);
+    this.#waiting = socket.writableLength > 0;
+  }
+
+  get pendingBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  pauseReading(): void {
+    this.#socket.pause();
+  }
+
+  resumeReading(): void {
+    this.#socket.resume();
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#socket.end();
+  }
+
+  finish(): void {
+    this.#discarding = true;
+    this.end();
+    this.resumeReading();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #received(bytes: Uint8Array): void {
+    if (this.#discarding) return;
+    this.handler.data(bytes);
+    this.#serving?.delivered();
+  }
+
+  readonly #written = (): void => {
+    if (!this.#waiting || this.#socket.writableLength > 0) return;
+    this.#waiting = false;
+    if (!this.#ended && !this.#socket.destroyed) this.handler.drain();
+  };
+}
+
+/**
+ * Whether reads can go into a buffer of ours. The option is Node's; what Bun and Deno make of it is not the same, and
+ * they have sockets of their own that are faster.
+ */
+const hasOnread = versions.bun === undefined && versions.deno === undefined && canAdopt();
+
+/** A socket's handle, undocumented but unchanged for as long as `onread` exists. */
+interface HandleOwner {
+  _handle: object | null;
+}
+
+type AdoptingOptions = SocketConstructorOpts & { handle: object; onread: OnReadOpts };
+
+/** Whether this Node still keeps a socket's handle where `adopt` looks for it. */
+function canAdopt(): boolean {
+  return '_handle' in new Socket();
+}
+
+/**
+ * A socket that reads with `onread`, made of one that was accepted without: `createServer` has no such option. The
+ * accepted one was paused, has read nothing, and is left without a handle, an empty shell.
+ */
+function adopt(accepted: Socket, onread: OnReadOpts): Socket {
+  const owner = accepted as unknown as HandleOwner;
+  const handle = owner._handle;
+  if (handle === null) return accepted;
+  owner._handle = null;
+  const options: AdoptingOptions = { handle, onread, allowHalfOpen: true };
+  return new Socket(options);
+}
+
+function listening(server: Server, address: Address): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: Error) => reject(addressError('listen on', address, error));
+    server.once('error', failed);
+    server.listen(endpoint(address), () => {
+      server.off('error', failed);
+      resolve();
+    });
+  });
+}
+
+function endpoint(address: Address): { host: string; port: number } | { path: string } {
+  if (address.kind === 'tcp') return { host: address.host, port: address.port };
+  if (address.kind === 'unix') return { path: address.path };
+  throw new TypeError(`node:net has no addresses of the kind ${address.kind}`);
+}
+
+function addressOf(server: Server, asked: Address): Address {
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') return asked;
+  return { kind: 'tcp', host: bound.address, port: bound.port };
+}

@@ -1,0 +1,51 @@
+/**
+ * The file of a unix socket: it outlives a server that was killed, and then has to be replaced, but never under a server
+ * that still answers on it.
+ */
+import { lstatSync, unlinkSync } from 'node:fs';
+import { connect } from 'node:net';
+import { addressError, codeOf, TransportError } from './errors.ts';
+import type { Address } from './transport.ts';
+
+type UnixAddress = Extract<Address, { kind: 'unix' }>;
+
+/** Makes the path free to listen on. Throws `EADDRINUSE` when a server answers there, `EEXIST` for what is no socket. */
+export async function claimUnixPath(address: UnixAddress): Promise<void> {
+  const { path } = address;
+  try {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) return;
+    if (!stat.isSocket()) throw Object.assign(new Error(`${path} is no socket`), { code: 'EEXIST' });
+    if (await answers(path)) throw Object.assign(new Error(`a server answers on ${path}`), { code: 'EADDRINUSE' });
+    removeUnixPath(path);
+  } catch (error) {
+    throw error instanceof TransportError ? error : addressError('listen on', address, error);
+  }
+}
+
+/** Removes the file; that it is gone already is fine. */
+export function removeUnixPath(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+}
+
+/** Whether a server accepts connections on the socket's file. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', (error) => {
+      const code = codeOf(error);
+      if (code === 'ECONNREFUSED' || code === 'ENOENT') resolve(false);
+      // Its queue of connections is full: it lives, and is busy.
+      else if (code === 'EAGAIN') resolve(true);
+      else reject(error);
+    });
+  });
+}
