@@ -85,6 +85,6 @@ export class Child implements AsyncDisposable {
 }
 
 /** Our environment without ringkv's variables: they are for the command the user gave, not for what it starts. */
-function cleanEnvironment(): NodeJS.ProcessEnv {
+export function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('RINGKV_')));
 }

@@ -4,10 +4,11 @@
  *
  * Non-goal: fixed rates. It is a closed loop, so its latencies are those at the throughput it reaches.
  */
+import { writeSync } from 'node:fs';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Client, connect } from '../runtime/client.ts';
 import { currentRuntime } from '../runtime/choose.ts';
+import { type Client, connect } from '../runtime/client.ts';
 import { parseAddress } from '../transports/address.ts';
 import { createTransport, naturalTransport } from '../transports/transports.ts';
 import { FramePool, poolOperations } from './frames.ts';
@@ -24,12 +25,18 @@ const LOAD_FRAME_BYTES = 1024 * 1024;
 /** Most bytes of values that are prepared at a time while the keys are loaded. */
 const LOAD_SLICE_BYTES = 32 * LOAD_FRAME_BYTES;
 
+const STDOUT = 1;
+
 const runtime = currentRuntime();
 
 async function generate(plan: GeneratorPlan): Promise<void> {
   const { address, connections, depth, keys, seed } = plan;
   const transport = createTransport(naturalTransport(runtime.name));
-  const operations = ycsbB(poolOperations(Math.max(...plan.batches), plan.valueBytes, 1 - YCSB_B_READ_SHARE), keys, seed);
+  const operations = ycsbB(
+    poolOperations(Math.max(...plan.batches), plan.valueBytes, 1 - YCSB_B_READ_SHARE),
+    keys,
+    seed,
+  );
   const values = new Values(plan.valueBytes);
   const control = await connect({ address, transport: transport.name });
   const load = await Load.open({ transport, address: parseAddress(address), connections, depth });
@@ -123,12 +130,13 @@ function orFailure<T>(run: Run, promise: Promise<T>): Promise<T> {
   return Promise.race([promise, run.finished as Promise<never>]);
 }
 
+/** At once, since the program may end right after it. */
 function tell(event: GeneratorEvent): void {
-  process.stdout.write(`${JSON.stringify(event)}\n`);
+  writeSync(STDOUT, `${JSON.stringify(event)}\n`);
 }
 
 // Whoever started this holds the other end of stdin: when they are gone, nobody needs the load.
-process.stdin.on('close', () => runtime.exit(1));
+process.stdin.on('end', () => runtime.exit(1));
 process.stdin.resume();
 
 try {

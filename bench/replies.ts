@@ -174,7 +174,9 @@ export class ReplyChecker {
     writeKey(key, 0, operations.keyNumbers[operation]!);
     const asked = `${reads ? 'GET' : 'SET'} ${new TextDecoder().decode(key)}`;
     const expected = reads ? `its value of ${values.length} bytes` : 'true';
-    return new ReplyError(`${asked} answered ${what} instead of ${expected} (result ${(operation % batch) + 1} of ${batch})`);
+    return new ReplyError(
+      `${asked} answered ${what} instead of ${expected} (result ${(operation % batch) + 1} of ${batch})`,
+    );
   }
 }
 

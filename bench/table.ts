@@ -23,7 +23,12 @@ export function renderTable(columns: readonly Column[], rows: readonly (readonly
   for (const row of rows) {
     if (row.length !== columns.length) throw new RangeError(`a row of ${row.length} cells, ${columns.length} columns`);
   }
-  const best = columns.map((column, at) => bestValue(column, rows.map((row) => row[at]!)));
+  const best = columns.map((column, at) =>
+    bestValue(
+      column,
+      rows.map((row) => row[at]!),
+    ),
+  );
   const lines = [
     columns.map((column) => `${column.title}${column.best === undefined ? '' : ' '}`),
     ...rows.map((row) =>
@@ -35,7 +40,9 @@ export function renderTable(columns: readonly Column[], rows: readonly (readonly
   ];
   const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at]!.length)));
   return lines
-    .map((line) => line.map((text, at) => (at === 0 ? text.padEnd(widths[at]!) : text.padStart(widths[at]!))).join('  '))
+    .map((line) =>
+      line.map((text, at) => (at === 0 ? text.padEnd(widths[at]!) : text.padStart(widths[at]!))).join('  '),
+    )
     .map((line) => `${line.trimEnd()}\n`)
     .join('');
 }

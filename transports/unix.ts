@@ -2,8 +2,9 @@
  * The file of a unix socket: it outlives a server that was killed, and then has to be replaced, but never under a server
  * that still answers on it.
  */
-import { lstatSync, unlinkSync } from 'node:fs';
+import { lstatSync, statSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
+import { dirname } from 'node:path';
 import { addressError, codeOf, TransportError } from './errors.ts';
 import type { Address } from './transport.ts';
 
@@ -13,6 +14,8 @@ type UnixAddress = Extract<Address, { kind: 'unix' }>;
 export async function claimUnixPath(address: UnixAddress): Promise<void> {
   const { path } = address;
   try {
+    // Node takes a missing folder for a missing permission, so it is looked for here.
+    statSync(dirname(path));
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat === undefined) return;
     if (!stat.isSocket()) throw Object.assign(new Error(`${path} is no socket`), { code: 'EEXIST' });

@@ -112,8 +112,7 @@ export function serverSuite(start: () => Promise<ServerUnderTest>, floodBytes: (
     server.command('resume');
     await server.event(/^end \d+ mode p/);
     expect((await server.stats()).received - before.received).toBe(32 * MEBIBYTE);
-    peer.destroy();
-    await server.event(/^close \d+ mode p/);
+    await server.event(/^close \d+ mode p clean/);
   });
 
   it('keeps what the peer does not take, tells how much that is, and when it is gone', async () => {
@@ -283,9 +282,9 @@ function clientSuite(cell: Cell, freshAddress: () => string, floodBytes: () => U
   });
 
   it('tells of a reset as the error of close', async () => {
-    accepted = (socket) => socket.once('data', () => socket.resetAndDestroy());
-    const closed = cell.kind === 'tcp' ? /^done .* E(CONNRESET|PIPE)/ : /^done .*/;
-    await play('listen').waitForLine(closed);
+    // Closing with unread bytes resets a unix socket; TCP has a reset of its own.
+    accepted = (socket) => socket.once('readable', () => (cell.kind === 'tcp' ? socket.resetAndDestroy() : socket.destroy()));
+    await play('echo').waitForLine(/^done .* E(CONNRESET|PIPE)/);
   });
 
   it('names address and cause when nobody answers', async () => {

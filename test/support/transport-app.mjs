@@ -25,7 +25,7 @@ export function floodBytes() {
  * - `e` echo: sends back what came, when the turn ends; ends when the peer has ended
  * - `h` half-close: sends `bye`, ends, and goes on receiving
  * - `d` destroys the connection at once
- * - `p` pauses reading until the command `resume`
+ * - `p` pauses reading until the command `resume`; ends when the peer has ended
  * - `f` flood: sends `floodBytes()` at once
  */
 export async function startApp(transport, address, formatAddress, print) {
@@ -85,7 +85,7 @@ export async function startApp(transport, address, formatAddress, print) {
         end() {
           if (session.peerEnded) print(`WRONG second end on ${id}`);
           session.peerEnded = true;
-          if (session.mode === 'f') connection.end();
+          if (session.mode === 'f' || session.mode === 'p') connection.end();
           settle();
           print(`end ${id} mode ${session.mode}`);
         },

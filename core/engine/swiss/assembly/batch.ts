@@ -30,10 +30,6 @@ import {
   uint32,
   writeArrayHeader,
 } from './msgpack';
-import { executeOperation, startReply, replyEnd } from './operations';
-import { beginFrame, endFrame, ensureOutput, outputEnd, restartFrame, setOutputEnd } from './output';
-import { hashKey } from './siphash';
-import { homeGroup, touchRecord } from './table';
 import {
   ARGUMENTS,
   CODE,
@@ -49,6 +45,10 @@ import {
   OPERATION_BYTES,
   START,
 } from './operation';
+import { executeOperation, replyEnd, startReply } from './operations';
+import { beginFrame, endFrame, ensureOutput, outputEnd, restartFrame, setOutputEnd } from './output';
+import { hashKey } from './siphash';
+import { homeGroup, touchRecord } from './table';
 
 /** Operations parsed, touched and executed together. Their descriptors fit half of a 32 KiB first-level cache. */
 const WINDOW: u32 = 256;

@@ -96,7 +96,7 @@ export function freeBlock(address: usize, size: u32): void {
   // The only slab of a class that has room is kept when empty: a key set and deleted in turn must not fetch pages each time.
   if (used == 0 && (slabNext(page) != 0 || slabPrevious(page) != 0)) {
     unlink(page, sizeClass);
-    freePages(<usize>page << PAGE_SHIFT);
+    freePages((<usize>page) << PAGE_SHIFT);
   }
 }
 

@@ -48,6 +48,6 @@ function writeAscii(at: usize, text: string, from: i32, to: i32): usize {
     store<u8>(next++, 0xd9);
     store<u8>(next++, <u8>length);
   }
-  for (let i = from; i < to; i++) store<u8>(next++, <u8>load<u16>(changetype<usize>(text) + (<usize>i << 1)));
+  for (let i = from; i < to; i++) store<u8>(next++, <u8>load<u16>(changetype<usize>(text) + ((<usize>i) << 1)));
   return next;
 }

@@ -17,8 +17,22 @@ import { seed } from './siphash';
 import { indexBytes, initTable, keyCount } from './table';
 import { expiredCount, scheduledCount, sweepWheel } from './wheel';
 
-export { clearOutput, dataBytes, dataBytesMax, expiredCount, hostRoom, indexBytes, keyCount, outputAddress };
-export { blockBytesInUse, outputBytes, redoAddress, redoBytes, reserveInput, scheduledCount };
+export {
+  blockBytesInUse,
+  clearOutput,
+  dataBytes,
+  dataBytesMax,
+  expiredCount,
+  hostRoom,
+  indexBytes,
+  keyCount,
+  outputAddress,
+  outputBytes,
+  redoAddress,
+  redoBytes,
+  reserveInput,
+  scheduledCount,
+};
 
 let collectsRedo = false;
 

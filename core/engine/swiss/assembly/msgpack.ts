@@ -61,7 +61,7 @@ export function skip(at: usize, end: usize, depth: u32): usize {
     case 0xde:
       return skipElements(at + 3, end, uint16(at + 1) << 1, depth);
     case 0xdf:
-      return skipElements(at + 5, end, <u64>uint32(at + 1) << 1, depth);
+      return skipElements(at + 5, end, (<u64>uint32(at + 1)) << 1, depth);
     default:
       // 0xcc to 0xd3 are the integers, 0xd4 to 0xd8 the fixexts: a type byte and 1, 2, 4, 8 or 16 bytes.
       return tag <= 0xd3 ? skipBytes(at + 1, end, 1 << (tag & 3)) : skipBytes(at + 2, end, 1 << (tag - 0xd4));

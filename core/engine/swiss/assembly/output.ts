@@ -2,8 +2,9 @@
  * The three buffers beside the data: requests come into the input, replies are appended to the output, and what a request
  * changed is collected in the redo buffer. Each is one run of pages that grows when it must.
  */
-import { copyBytes } from './record';
+
 import { allocatePages, freePages, KIND_BUFFER, PAGE_BYTES, PAGE_SHIFT } from './pages';
+import { copyBytes } from './record';
 
 /** Bytes behind a buffer's end that may be written to, because copies go in words of 16. */
 const OVERRUN_BYTES: u32 = 32;

@@ -94,7 +94,7 @@ export function allocatePages(count: u32, kind: u8): usize {
     store<u8>(descriptor(i), kind, KIND);
     store<u32>(descriptor(i), page, HEAD);
   }
-  return <usize>page << PAGE_SHIFT;
+  return (<usize>page) << PAGE_SHIFT;
 }
 
 /** Gives back the whole run whose first page starts at `address`. */
@@ -105,7 +105,7 @@ export function freePages(address: usize): void {
   for (let i = page; i < page + count; i++) {
     store<u8>(descriptor(i), KIND_FREE, KIND);
     const word = bitmap + ((i >> 6) << 3);
-    store<u64>(word, load<u64>(word) | (<u64>1 << (i & 63)));
+    store<u64>(word, load<u64>(word) | ((<u64>1) << (i & 63)));
   }
   freeBelowEnd += count;
   if (page < hint) hint = page;
@@ -117,7 +117,7 @@ export function freeAllData(): void {
   while (page < endPage) {
     const kind = load<u8>(descriptor(page), KIND);
     const count = kind == KIND_FREE ? 1 : load<u32>(descriptor(page), COUNT);
-    if (kind != KIND_FREE && kind != KIND_BUFFER) freePages(<usize>page << PAGE_SHIFT);
+    if (kind != KIND_FREE && kind != KIND_BUFFER) freePages((<usize>page) << PAGE_SHIFT);
     page += count;
   }
 }
@@ -142,7 +142,7 @@ function findRun(count: u32): u32 {
 /** The first free page from `page` on, or one at or behind the high-water mark. */
 function nextFree(page: u32): u32 {
   let word = bitmap + ((page >> 6) << 3);
-  let bits = load<u64>(word) & (<u64>-1 << (page & 63));
+  let bits = load<u64>(word) & ((<u64>-1) << (page & 63));
   let base = page & ~63;
   while (bits == 0) {
     base += 64;
@@ -154,13 +154,13 @@ function nextFree(page: u32): u32 {
 }
 
 function isFree(page: u32): bool {
-  return (load<u64>(bitmap + ((page >> 6) << 3)) & (<u64>1 << (page & 63))) != 0;
+  return (load<u64>(bitmap + ((page >> 6) << 3)) & ((<u64>1) << (page & 63))) != 0;
 }
 
 function markUsed(page: u32, count: u32): void {
   for (let i = page; i < page + count; i++) {
     const word = bitmap + ((i >> 6) << 3);
-    store<u64>(word, load<u64>(word) & ~(<u64>1 << (i & 63)));
+    store<u64>(word, load<u64>(word) & ~((<u64>1) << (i & 63)));
   }
 }
 
@@ -174,7 +174,7 @@ function ensureMemory(end: u32): bool {
 }
 
 function descriptor(page: u32): usize {
-  return descriptors + (<usize>page << DESCRIPTOR_SHIFT);
+  return descriptors + ((<usize>page) << DESCRIPTOR_SHIFT);
 }
 
 // Slabs keep their bookkeeping in the descriptor of their first page, so that blocks hold nothing but data.

@@ -125,5 +125,5 @@ export function sameBytes(a: usize, b: usize, length: u32): bool {
     b += 8;
     left -= 8;
   }
-  return left == 0 || ((load<u64>(a) ^ load<u64>(b)) << ((8 - left) << 3)) == 0;
+  return left == 0 || (load<u64>(a) ^ load<u64>(b)) << ((8 - left) << 3) == 0;
 }

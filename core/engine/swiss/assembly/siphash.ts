@@ -34,7 +34,7 @@ export function hashKey(address: usize, length: u32): u64 {
     at += 8;
     left -= 8;
   }
-  let last = <u64>length << 56;
+  let last = (<u64>length) << 56;
   if (left != 0) last |= load<u64>(at) & (<u64>-1 >> ((8 - left) << 3));
   v3 ^= last;
   v0 += v1;

@@ -156,7 +156,7 @@ export const collected: usize = memory.data(SEGMENT_SLOTS * 4, 16);
 
 /** Collects the records whose home group is the one of `position`; returns how many there are. */
 export function collectGroup(position: u32): u32 {
-  const hash = <u64>position << 32;
+  const hash = (<u64>position) << 32;
   const entry = directoryEntry(hash);
   const segment = <usize>(entry & ~(SEGMENT_BYTES - 1));
   const bits = entry & (SEGMENT_BYTES - 1);
@@ -182,18 +182,18 @@ export function collectGroup(position: u32): u32 {
 
 /** The position of the group behind the one of `position`; 0 behind the last. */
 export function nextPosition(position: u32): u32 {
-  const bits = directoryEntry(<u64>position << 32) & (SEGMENT_BYTES - 1);
+  const bits = directoryEntry((<u64>position) << 32) & (SEGMENT_BYTES - 1);
   const shift = 26 - bits;
   return ((position >> shift) + 1) << shift;
 }
 
 function directoryEntry(hash: u64): u32 {
   // Two shifts, since one by 64 - 0 would shift by nothing.
-  return load<u32>(directory + (<usize>((hash >> 1) >> (63 - <u64>depth)) << 2));
+  return load<u32>(directory + ((<usize>((hash >> 1) >> (63 - <u64>depth))) << 2));
 }
 
 function homeIndex(hash: u64, bits: u32): u32 {
-  return <u32>((hash << <u64>bits) >> 58);
+  return <u32>((hash << (<u64>bits)) >> 58);
 }
 
 function tagOf(hash: u64): v128 {
@@ -205,7 +205,7 @@ function countOf(entry: u32): usize {
 }
 
 function directoryPages(): u32 {
-  return max(1, (<u32>4 << depth) >> PAGE_SHIFT);
+  return max(1, ((<u32>4) << depth) >> PAGE_SHIFT);
 }
 
 function newSegment(): usize {
@@ -263,7 +263,7 @@ function split(hash: u64, entry: u32): bool {
     while (full != 0) {
       const record = <usize>load<u32>(group + SLOTS + (ctz(full) << 2));
       const recordHash = hashKey(keyOf(record), keyBytes(record));
-      if ((recordHash << <u64>bits) >> 63) {
+      if ((recordHash << (<u64>bits)) >> 63) {
         place(upper, bits + 1, recordHash, record);
         upperKeys++;
       } else {
@@ -286,10 +286,10 @@ function split(hash: u64, entry: u32): bool {
 }
 
 function doubleDirectory(): bool {
-  const pages = max(1, (<u32>8 << depth) >> PAGE_SHIFT);
+  const pages = max(1, ((<u32>8) << depth) >> PAGE_SHIFT);
   const doubled = allocatePages(pages, KIND_LARGE);
   if (doubled == 0) return false;
-  for (let i: u32 = 0; i < <u32>1 << depth; i++) {
+  for (let i: u32 = 0; i < (<u32>1) << depth; i++) {
     const entry = <u64>load<u32>(directory + (i << 2));
     store<u64>(doubled + (i << 3), entry | (entry << 32));
   }

@@ -95,7 +95,7 @@ export function sweepWheel(now: i64, budget: u32): u32 {
 /** At the begin of a slot of a higher level its records move down, to where they are told apart more finely. */
 function moveDown(used: u32, budget: u32): u32 {
   for (let level = LEVELS - 1; level > 0; level--) {
-    if ((position & ((<i64>1 << (SLOT_BITS * level)) - 1)) != 0) continue;
+    if ((position & (((<i64>1) << (SLOT_BITS * level)) - 1)) != 0) continue;
     const head = slotOfLevel(level, <u64>position);
     while (load<u32>(head) != 0) {
       if (used >= budget) return used;
@@ -119,7 +119,7 @@ function nextOccupied(now: i64): i64 {
     let all = v128.load(begin);
     for (let at = begin + 16; at < begin + 256; at += 16) all = v128.or(all, v128.load(at));
     if (v128.any_true(all)) break;
-    const end = (position | ((<i64>1 << (SLOT_BITS * (level + 1))) - 1)) + 1;
+    const end = (position | (((<i64>1) << (SLOT_BITS * (level + 1))) - 1)) + 1;
     if (end > now) break;
     next = end;
   }
