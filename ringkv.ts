@@ -6,7 +6,7 @@ import { currentRuntime } from './runtime/choose.ts';
 import { runCommand } from './runtime/command/cli.ts';
 import { commands } from './runtime/command/commands.ts';
 import { CommandError, ExitCode, usageError } from './runtime/command/errors.ts';
-import { isNewEnough, oldestVersion, packageVersion } from './runtime/package.ts';
+import { isNewEnough, oldestVersion } from './runtime/package.ts';
 
 const runtime = currentRuntime();
 
@@ -15,15 +15,21 @@ async function main(): Promise<number> {
   if (!isNewEnough(name, version)) {
     throw usageError(`${name} ${version} is too old; ringkv needs ${name} ${oldestVersion(name)} or newer`);
   }
-  if (args.length === 1 && (args[0] === '--version' || args[0] === '-v')) {
-    process.stdout.write(`ringkv ${packageVersion}\n`);
-    return ExitCode.OK;
-  }
   return runCommand('ringkv', commands, args, { runtime, entry: fileURLToPath(import.meta.url) });
 }
 
+/** Resolves once all output has left the process, for which `exit` does not wait. Bun tells it after `end` alone. */
+function outputEnded(): Promise<void> {
+  return new Promise((resolve) => process.stdout.end(resolve));
+}
+
+// Whoever read the output has gone, as `head` does: there is nobody left to tell.
+process.stdout.on('error', () => runtime.exit(ExitCode.FAILED));
+
 try {
-  runtime.exit(await main());
+  const exitCode = await main();
+  await outputEnded();
+  runtime.exit(exitCode);
 } catch (error) {
   if (!(error instanceof CommandError)) throw error;
   process.stderr.write(`ringkv: ${error.message}\n`);

@@ -65,7 +65,6 @@ type EventNamed<Name extends GeneratorEvent['event']> = Extract<GeneratorEvent, 
 
 async function nextEvent<Name extends GeneratorEvent['event']>(child: Child, name: Name): Promise<EventNamed<Name>> {
   const event = JSON.parse(await child.line()) as GeneratorEvent;
-  if (event.event === 'failed') throw new Error(event.message);
   if (event.event !== name) throw new Error(`the load generator told "${event.event}" instead of "${name}"`);
   return event as EventNamed<Name>;
 }

@@ -13,6 +13,7 @@ import {
   size,
   switchFlag,
 } from '../runtime/command/flags.ts';
+import type { EngineName } from '../runtime/engine.ts';
 import { RUNTIME_NAMES } from '../runtime/runtime.ts';
 
 /** What `matrix` does when nothing else is said, and what of it `--quick` cuts. */
@@ -26,6 +27,8 @@ const SEED_MAX = 2 ** 32 - 1;
 const jsonFlag = optionalFlag('file', 'Write all that was measured to a file, as JSON', (text) => text, 'none');
 
 const runtimesFlag = flag('names', 'Measure these runtimes', listOf(choice(RUNTIME_NAMES)), RUNTIME_NAMES.join(','));
+
+const valueSizeFlag = flag('size', 'Store values of this length', size(1, VALUE_BYTES_MAX), '100');
 
 const seedFlag = flag(
   'number',
@@ -48,10 +51,25 @@ const matrixCommand = defineCommand({
     ),
     connections: flag('number', 'Open so many connections', integer(1, 10_000), '50'),
     depth: flag('number', 'Keep so many frames in flight on each connection', integer(1, 1024), '1'),
-    keys: optionalFlag('number', 'Store so many keys first', integer(1, KEYS_MAX), otherwise('keys')),
-    valueSize: flag('size', 'Store values of this length', size(1, VALUE_BYTES_MAX), '100'),
-    rounds: optionalFlag('number', 'Measure every cell so many times', integer(1, 1000), otherwise('rounds')),
-    seconds: optionalFlag('number', 'Measure for so long each time', positiveNumber, otherwise('seconds')),
+    keys: optionalFlag(
+      'number',
+      'Store so many keys first',
+      integer(1, KEYS_MAX),
+      otherwise(MATRIX_DEFAULTS, MATRIX_QUICK, 'keys'),
+    ),
+    valueSize: valueSizeFlag,
+    rounds: optionalFlag(
+      'number',
+      'Measure every cell so many times',
+      integer(1, 1000),
+      otherwise(MATRIX_DEFAULTS, MATRIX_QUICK, 'rounds'),
+    ),
+    seconds: optionalFlag(
+      'number',
+      'Measure for so long each time',
+      positiveNumber,
+      otherwise(MATRIX_DEFAULTS, MATRIX_QUICK, 'seconds'),
+    ),
     seed: seedFlag,
     generator: optionalFlag(
       'name',
@@ -68,14 +86,8 @@ const matrixCommand = defineCommand({
     'matrix --runtimes bun,node --batches 1,128 --connections 16',
     'matrix --runtimes bun --rounds 5 --seconds 10',
   ],
-  run({ quick, json, keys, rounds, seconds, ...rest }, _words, context) {
-    const defaults = quick ? MATRIX_QUICK : MATRIX_DEFAULTS;
-    const flags = {
-      ...rest,
-      keys: keys ?? defaults.keys,
-      rounds: rounds ?? defaults.rounds,
-      seconds: seconds ?? defaults.seconds,
-    };
+  run({ quick, json, ...given }, _words, context) {
+    const flags = withDefaults(given, quick ? MATRIX_QUICK : MATRIX_DEFAULTS);
     return interruptible(context, async (signal) => {
       const { matrix } = await import('./matrix.ts');
       return matrix({ flags, json, context, signal });
@@ -83,10 +95,92 @@ const matrixCommand = defineCommand({
   },
 });
 
-export const benchCommands: readonly Command[] = [matrixCommand];
+/** What `engine` does when nothing else is said, and what of it `--quick` cuts. */
+const ENGINE_DEFAULTS = { keys: 1_000_000, growTo: 10_000_000, rounds: 3, seconds: 3 };
+const ENGINE_QUICK = { keys: 100_000, growTo: 1_000_000, rounds: 1, seconds: 1 };
 
-function otherwise(name: keyof typeof MATRIX_DEFAULTS): string {
-  return `${MATRIX_DEFAULTS[name]}, with --quick ${MATRIX_QUICK[name]}`;
+const engineCommand = defineCommand({
+  name: 'engine',
+  about: 'The engines without a network: throughput, memory per key, what growing costs',
+  flags: {
+    runtimes: runtimesFlag,
+    engines: flag('names', 'Measure these engines', listOf(choice<EngineName>(['swiss', 'map'])), 'swiss,map'),
+    keys: optionalFlag(
+      'number',
+      'Store so many keys first',
+      integer(1, KEYS_MAX),
+      otherwise(ENGINE_DEFAULTS, ENGINE_QUICK, 'keys'),
+    ),
+    growTo: optionalFlag(
+      'number',
+      'Let swiss grow to so many keys',
+      integer(1, KEYS_MAX),
+      otherwise(ENGINE_DEFAULTS, ENGINE_QUICK, 'growTo'),
+    ),
+    valueSize: valueSizeFlag,
+    batch: flag('number', 'Execute so many operations per turn', integer(1, MAX_FRAME_OPERATIONS), '128'),
+    rounds: optionalFlag(
+      'number',
+      'Measure each so many times',
+      integer(1, 1000),
+      otherwise(ENGINE_DEFAULTS, ENGINE_QUICK, 'rounds'),
+    ),
+    seconds: optionalFlag(
+      'number',
+      'Measure throughput for so long each time',
+      positiveNumber,
+      otherwise(ENGINE_DEFAULTS, ENGINE_QUICK, 'seconds'),
+    ),
+    seed: seedFlag,
+    json: jsonFlag,
+    quick: switchFlag('Less of everything, to see in under a minute how it looks'),
+  },
+  examples: ['engine --quick', 'engine --runtimes node,bun --engines swiss', 'engine --json engine.json'],
+  run({ quick, json, ...given }, _words, context) {
+    const flags = withDefaults(given, quick ? ENGINE_QUICK : ENGINE_DEFAULTS);
+    return interruptible(context, async (signal) => {
+      const { engine } = await import('./engine.ts');
+      return engine({ flags, json, context, signal });
+    });
+  },
+});
+
+const startCommand = defineCommand({
+  name: 'start',
+  about: 'How long a server takes from its start to its ready line',
+  flags: {
+    runtimes: runtimesFlag,
+    rounds: flag('number', 'Start each so many times', integer(1, 1000), '10'),
+    seed: seedFlag,
+    json: jsonFlag,
+  },
+  examples: ['start', 'start --runtimes bun --rounds 50'],
+  run({ json, ...flags }, _words, context) {
+    return interruptible(context, async (signal) => {
+      const { start } = await import('./start.ts');
+      return start({ flags, json, context, signal });
+    });
+  },
+});
+
+export const benchCommands: readonly Command[] = [matrixCommand, engineCommand, startCommand];
+
+/** Says in the help what applies without a flag. */
+function otherwise<Name extends string>(
+  defaults: Readonly<Record<Name, number>>,
+  quick: Readonly<Record<Name, number>>,
+  name: Name,
+): string {
+  return `${defaults[name]}, with --quick ${quick[name]}`;
+}
+
+/** The values that were given, and the default of each that was not. */
+function withDefaults<Given extends object, Defaults extends { readonly [Name in keyof Defaults]: number }>(
+  given: Given,
+  defaults: Defaults,
+): Omit<Given, keyof Defaults> & Defaults {
+  const there = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...defaults, ...Object.fromEntries(there) } as Omit<Given, keyof Defaults> & Defaults;
 }
 
 /**

@@ -4,8 +4,6 @@
  *
  * Non-goal: fixed rates. It is a closed loop, so its latencies are those at the throughput it reaches.
  */
-import { writeSync } from 'node:fs';
-import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { currentRuntime } from '../runtime/choose.ts';
 import { type Client, connect } from '../runtime/client.ts';
@@ -14,6 +12,7 @@ import { createTransport, naturalTransport } from '../transports/transports.ts';
 import { FramePool, poolOperations } from './frames.ts';
 import { Load, type Run } from './load.ts';
 import type { Figures, GeneratorEvent, GeneratorPlan } from './plan.ts';
+import { runScript, say } from './script.ts';
 import { loading, Values, workloadHash, YCSB_B_READ_SHARE, ycsbB } from './workload.ts';
 
 /** Operations per frame while the keys are loaded, unless the values are long. */
@@ -24,8 +23,6 @@ const LOAD_FRAME_BYTES = 1024 * 1024;
 
 /** Most bytes of values that are prepared at a time while the keys are loaded. */
 const LOAD_SLICE_BYTES = 32 * LOAD_FRAME_BYTES;
-
-const STDOUT = 1;
 
 const runtime = currentRuntime();
 
@@ -130,19 +127,8 @@ function orFailure<T>(run: Run, promise: Promise<T>): Promise<T> {
   return Promise.race([promise, run.finished as Promise<never>]);
 }
 
-/** At once, since the program may end right after it. */
 function tell(event: GeneratorEvent): void {
-  writeSync(STDOUT, `${JSON.stringify(event)}\n`);
+  say(JSON.stringify(event));
 }
 
-// Whoever started this holds the other end of stdin: when they are gone, nobody needs the load.
-process.stdin.on('end', () => runtime.exit(1));
-process.stdin.resume();
-
-try {
-  await generate(JSON.parse(runtime.args[0] ?? '') as GeneratorPlan);
-  runtime.exit(0);
-} catch (error) {
-  tell({ event: 'failed', message: error instanceof Error ? error.message : String(error) });
-  runtime.exit(1);
-}
+await runScript(runtime, (argument) => generate(argument as GeneratorPlan));

@@ -8,8 +8,8 @@ import type { FramePool } from './frames.ts';
 import { LatencyHistogram } from './latency.ts';
 import { ReplyChecker, ReplyError, SAMPLE_EVERY } from './replies.ts';
 
-/** A reply that takes longer counts as missing. Unit: milliseconds. */
-const REPLY_TIMEOUT_MS = 10_000;
+/** A reply that takes longer counts as missing, unless told otherwise. Unit: milliseconds. */
+export const REPLY_TIMEOUT_MS = 10_000;
 
 /** How often it is looked whether replies are missing. Unit: milliseconds. */
 const WATCH_INTERVAL_MS = 1000;
@@ -20,6 +20,8 @@ export interface LoadOptions {
   readonly connections: number;
   /** Frames that each connection has in flight. */
   readonly depth: number;
+  /** A reply that takes longer counts as missing. Unit: milliseconds. Default: `REPLY_TIMEOUT_MS`. */
+  readonly replyTimeoutMs?: number;
 }
 
 /** A set of open connections, over which one pool of frames after the other is sent. */
@@ -27,15 +29,15 @@ export class Load {
   readonly #peers: Peer[];
   readonly #watch: NodeJS.Timeout;
 
-  private constructor(peers: Peer[]) {
+  private constructor(peers: Peer[], replyTimeoutMs: number) {
     this.#peers = peers;
     this.#watch = setInterval(() => {
-      for (const peer of peers) peer.look();
+      for (const peer of peers) peer.look(replyTimeoutMs);
     }, WATCH_INTERVAL_MS);
   }
 
   /** Opens the connections. Rejects when one of them can't be. */
-  static async open({ transport, address, connections, depth }: LoadOptions): Promise<Load> {
+  static async open({ transport, address, connections, depth, replyTimeoutMs }: LoadOptions): Promise<Load> {
     const peers: Peer[] = [];
     for (let i = 0; i < connections; i++) {
       await transport.connect(address, (connection) => {
@@ -44,7 +46,7 @@ export class Load {
         return peer;
       });
     }
-    return new Load(peers);
+    return new Load(peers, replyTimeoutMs ?? REPLY_TIMEOUT_MS);
   }
 
   /** Sends every frame of the pool once. Resolves when all replies are there; rejects as `Run.finished` does. */
@@ -135,6 +137,8 @@ class Peer implements ConnectionHandler {
   #inFlight = 0;
   /** Replies of this connection so far, which decides on the sample. */
   #replies = 0;
+  /** What ended this connection. Later runs must not overlook what went wrong between them and the one before. */
+  #failure: Error | undefined;
   #closing = false;
 
   constructor(connection: Connection, depth: number) {
@@ -146,6 +150,10 @@ class Peer implements ConnectionHandler {
 
   begin(run: Run): void {
     this.#run = run;
+    if (this.#failure !== undefined) {
+      run.fail(this.#failure);
+      return;
+    }
     this.#checker = new ReplyChecker(run.pool);
     const nowMs = performance.now();
     for (let i = 0; i < this.#depth; i++) this.#sendNext(run, this.#checker, nowMs);
@@ -157,9 +165,9 @@ class Peer implements ConnectionHandler {
   }
 
   /** Looks whether a reply is missing. */
-  look(): void {
-    if (this.#inFlight === 0 || performance.now() - this.#sentMs[this.#oldest]! < REPLY_TIMEOUT_MS) return;
-    this.#run?.fail(new ReplyError(`no reply to a frame for ${REPLY_TIMEOUT_MS / 1000} s`));
+  look(replyTimeoutMs: number): void {
+    if (this.#inFlight === 0 || performance.now() - this.#sentMs[this.#oldest]! < replyTimeoutMs) return;
+    this.#fail(new ReplyError(`no reply to a frame for ${replyTimeoutMs / 1000} s`));
   }
 
   data(bytes: Uint8Array): void {
@@ -169,8 +177,7 @@ class Peer implements ConnectionHandler {
     try {
       this.#take(run, checker, bytes);
     } catch (error) {
-      this.destroy();
-      run.fail(error as Error);
+      this.#fail(error as Error);
     }
   }
 
@@ -179,11 +186,18 @@ class Peer implements ConnectionHandler {
   }
 
   end(): void {
-    if (!this.#closing) this.#run?.fail(new ReplyError('the server ended a connection'));
+    this.#fail(new ReplyError('the server ended a connection'));
   }
 
   close(error?: Error): void {
-    if (!this.#closing) this.#run?.fail(new ReplyError('a connection to the server is lost', { cause: error }));
+    this.#fail(new ReplyError('a connection to the server is lost', { cause: error }));
+  }
+
+  #fail(error: Error): void {
+    if (this.#closing) return;
+    this.#failure = error;
+    this.destroy();
+    this.#run?.fail(error);
   }
 
   #take(run: Run, checker: ReplyChecker, bytes: Uint8Array): void {

@@ -2,7 +2,7 @@
 import { cellLabel } from './cell.ts';
 import type { MatrixCell, MatrixFlags, MatrixReport } from './matrix.ts';
 import type { Figures } from './plan.ts';
-import { BEST_MARK, type Cell, type Column, formatNumber, renderTable } from './table.ts';
+import { BEST_MARK, type Cell, type Column, formatNumber, formatRange, renderTable } from './table.ts';
 
 /** Stands before a throughput that the generator limited. */
 const BOUND_MARK = '≥';
@@ -16,9 +16,9 @@ interface FigureColumn {
 
 const columns: readonly FigureColumn[] = [
   { title: 'ops/s', figure: 'opsPerSecond', best: 'highest', format: formatNumber },
-  { title: 'p50 µs', figure: 'p50Micros', best: 'lowest', format: formatMicros },
-  { title: 'p99 µs', figure: 'p99Micros', best: 'lowest', format: formatMicros },
-  { title: 'p99.9 µs', figure: 'p999Micros', best: 'lowest', format: formatMicros },
+  { title: 'p50 µs', figure: 'p50Micros', best: 'lowest', format: formatBareMicros },
+  { title: 'p99 µs', figure: 'p99Micros', best: 'lowest', format: formatBareMicros },
+  { title: 'p99.9 µs', figure: 'p999Micros', best: 'lowest', format: formatBareMicros },
   { title: 'server µs/op', figure: 'serverMicrosPerOp', best: 'lowest', format: formatNumber },
   { title: 'user', figure: 'serverUserMicrosPerOp', format: formatNumber },
   { title: 'system', figure: 'serverSystemMicrosPerOp', format: formatNumber },
@@ -73,13 +73,12 @@ function rangeRow({ figures }: MatrixCell): Cell[] {
   return [
     { text: '' },
     ...columns.map(({ figure, format }) => {
-      const { min, max } = figures[figure];
-      return { text: `${format(min)}–${format(max)}` };
+      return { text: formatRange(figures[figure], format) };
     }),
   ];
 }
 
 /** Microseconds without a unit: whole ones, unless there are few. */
-function formatMicros(micros: number): string {
+function formatBareMicros(micros: number): string {
   return micros < 100 ? micros.toFixed(1) : String(Math.round(micros));
 }

@@ -14,7 +14,7 @@ import type { TransportName } from '../transports/transport.ts';
 import { naturalTransport } from '../transports/transports.ts';
 import { type Cell, cellLabel, measureCell } from './cell.ts';
 import { formatMatrix } from './matrix-table.ts';
-import { type Figures, GENERATOR_LIMIT_CORES, type GeneratorPlan } from './plan.ts';
+import { type Figures, GENERATOR_LIMIT_CORES, type GeneratorPlan, WARMUP_SHARE } from './plan.ts';
 import { Progress } from './progress.ts';
 import { Random } from './random.ts';
 import { assertWritable, formatHead, type ReportHead, reportHead, writeReport } from './report.ts';
@@ -68,9 +68,6 @@ export interface MatrixCell {
   readonly figures: Readonly<Record<keyof Figures, Summary>>;
 }
 
-/** A measurement is preceded by this part of its time under the same load, which is not measured. */
-const WARMUP_SHARE = 1 / 3;
-
 /** The fastest first. */
 const GENERATOR_CHOICE: readonly RuntimeName[] = ['bun', 'node', 'deno'];
 
@@ -102,7 +99,7 @@ export async function matrix({ flags, json, context, signal }: MatrixOptions): P
     generator: generator.name,
     skipped: chosen.skipped,
     rounds,
-    cells: summarizeRounds(rounds),
+    cells: summarizeRounds(chosen.cells, flags.batches, rounds),
   };
   process.stdout.write(formatMatrix(report, flags));
   if (json !== undefined) writeReport(json, report);
@@ -159,19 +156,24 @@ async function measureRounds(cells: readonly Cell[], { flags, generator, context
   return { workload, rounds };
 }
 
-/** The rounds of each cell and batch size together, in the order in which batch sizes and cells were asked for. */
-export function summarizeRounds(rounds: readonly MatrixRound[]): MatrixCell[] {
-  const groups = new Map<string, MatrixRound[]>();
-  for (const one of rounds) {
-    const name = `${one.batch} ${cellLabel(one.transport, one.runtime)}`;
-    groups.set(name, [...(groups.get(name) ?? []), one]);
-  }
-  return [...groups.values()].map((group) => {
-    const { runtime, transport, batch } = group[0]!;
-    const figures = summarizeFigures<keyof Figures>(group.map((one) => one.figures));
-    const generatorLimited = figures.generatorCores.median >= GENERATOR_LIMIT_CORES;
-    return { runtime, transport, batch, generatorLimited, figures };
-  });
+/** The rounds of each batch size and cell together. */
+function summarizeRounds(
+  cells: readonly Cell[],
+  batches: readonly number[],
+  rounds: readonly MatrixRound[],
+): MatrixCell[] {
+  return batches.flatMap((batch) =>
+    cells.map((cell) => {
+      const { transport } = cell;
+      const runtime = cell.runtime.name;
+      const same = rounds.filter(
+        (one) => one.batch === batch && one.runtime === runtime && one.transport === transport,
+      );
+      const figures = summarizeFigures<keyof Figures>(same.map((one) => one.figures));
+      const generatorLimited = figures.generatorCores.median >= GENERATOR_LIMIT_CORES;
+      return { runtime, transport, batch, generatorLimited, figures };
+    }),
+  );
 }
 
 function chooseGenerator({ cells }: Survey, asked: RuntimeName | undefined): FoundRuntime {

@@ -20,7 +20,7 @@ export interface GeneratorPlan {
   readonly seed: number;
 }
 
-/** A line of JSON on the generator's stdout. */
+/** A line of JSON on the generator's stdout. When something is wrong, it says so on stderr and ends with code 1. */
 export type GeneratorEvent =
   | {
       /** All keys are stored. */
@@ -29,12 +29,7 @@ export type GeneratorEvent =
       /** Which work follows: the same for every server of a run. */
       readonly workload: string;
     }
-  | { readonly event: 'measured'; readonly measurement: Measurement }
-  | {
-      /** Something is wrong with the server's replies; nothing follows. */
-      readonly event: 'failed';
-      readonly message: string;
-    };
+  | { readonly event: 'measured'; readonly measurement: Measurement };
 
 /** One batch size against one server process. */
 export interface Measurement {
@@ -60,3 +55,6 @@ export interface Figures extends Latency {
 
 /** A generator that uses this much of a core, or more, may have been the limit: the server could perhaps do more. */
 export const GENERATOR_LIMIT_CORES = 0.95;
+
+/** A measurement is preceded by this part of its time under the same load, which is not measured. */
+export const WARMUP_SHARE = 1 / 3;

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import type { Context } from '../runtime/command/cli.ts';
 import type { RuntimeReport } from '../runtime/command/doctor.ts';
-import { CommandError } from '../runtime/command/errors.ts';
+import { CommandError, usageError } from '../runtime/command/errors.ts';
 import { type FoundRuntime, scriptCommand } from '../runtime/find.ts';
 import type { RuntimeName } from '../runtime/runtime.ts';
 import type { TransportName } from '../transports/transport.ts';
@@ -53,6 +53,13 @@ export async function survey(context: Context, signal: AbortSignal): Promise<Sur
     ]),
     versions: Object.fromEntries(usable.map(({ found, version }) => [found.name, version])),
   };
+}
+
+/** The runtimes of a survey that are asked for. Throws a `CommandError` when none of them is here. */
+export function selectRuntimes(all: Survey, names: readonly RuntimeName[]): Pick<Survey, 'runtimes' | 'versions'> {
+  const runtimes = all.runtimes.filter(({ name }) => names.includes(name));
+  if (runtimes.length === 0) throw usageError(`none of these runtimes can be used here: ${names.join(', ')}`);
+  return { runtimes, versions: Object.fromEntries(runtimes.map(({ name }) => [name, all.versions[name]!])) };
 }
 
 /** What is left of a survey when only some runtimes and transports are asked for. */

@@ -1,4 +1,5 @@
 /** Tables for a terminal: columns aligned, the best of a column marked. */
+import type { Summary } from './statistics.ts';
 
 export interface Column {
   readonly title: string;
@@ -74,6 +75,7 @@ export function formatMicros(micros: number): string {
   return micros >= 1e3 ? `${formatNumber(micros / 1e3)} ms` : `${formatNumber(micros)} µs`;
 }
 
-export function formatMebibytes(bytes: number): string {
-  return `${Math.round(bytes / 2 ** 20)} MiB`;
+/** From the least to the greatest; nothing when they are the same, as of a single measurement. */
+export function formatRange({ min, max }: Summary, format: (value: number) => string): string {
+  return min === max ? '' : `${format(min)}–${format(max)}`;
 }

@@ -120,6 +120,8 @@ class BunConnection implements ServedConnection {
   #ended = false;
   #peerEnded = false;
   #discarding = false;
+  #destroyed = false;
+  #reset: Error | undefined;
   #closed = false;
 
   constructor(socket: Socket, serving?: Serving) {
@@ -129,13 +131,8 @@ class BunConnection implements ServedConnection {
 
   send(bytes: Uint8Array): void {
     if (this.#ended || this.#closed) return;
-    if (this.#backlog.bytes > 0) {
-      this.#backlog.append(bytes);
-      return;
-    }
-    // -1 says that the socket is closed; that it is will be told by `close`.
-    const taken = Math.max(0, this.#socket.write(bytes));
-    if (taken < bytes.length) this.#backlog.append(bytes.subarray(taken));
+    const taken = this.#backlog.bytes === 0 ? this.#write(bytes) : 0;
+    if (taken < bytes.length && !this.#closed) this.#backlog.append(bytes.subarray(taken));
   }
 
   get pendingBytes(): number {
@@ -164,6 +161,7 @@ class BunConnection implements ServedConnection {
 
   destroy(): void {
     if (this.#closed) return;
+    this.#destroyed = true;
     this.#socket.terminate();
   }
 
@@ -179,12 +177,24 @@ class BunConnection implements ServedConnection {
     if (backlog.bytes === 0) return;
     while (backlog.bytes > 0) {
       const bytes = backlog.first();
-      const taken = Math.max(0, this.#socket.write(bytes));
+      const taken = this.#write(bytes);
+      if (this.#closed) return;
       backlog.consume(taken);
       if (taken < bytes.length) return;
     }
     if (this.#ended) this.#socket.shutdown();
     else this.handler?.drain();
+  }
+
+  /** Returns how many bytes the kernel took. */
+  #write(bytes: Uint8Array): number {
+    const taken = this.#socket.write(bytes);
+    if (taken >= 0) return taken;
+    // The peer has reset the connection. The kernel tells that once, and Bun, to which it told it here, will next take
+    // it for an orderly end.
+    this.#reset = Object.assign(new Error('the peer reset the connection'), { code: 'ECONNRESET' });
+    this.#socket.terminate();
+    return 0;
   }
 
   peerEnded(): void {
@@ -193,12 +203,15 @@ class BunConnection implements ServedConnection {
     this.handler?.end();
   }
 
-  closed(error: Error | undefined): void {
+  closed(reason: Error | undefined): void {
     if (this.#closed) return;
+    const error = reason ?? this.#reset;
     this.#closed = true;
     this.#backlog.clear();
     // `terminate` gets here at once, and whoever called it may be a handler that has not returned yet.
     queueMicrotask(() => {
+      // When the peer ends after us, Bun closes without a word of the end.
+      if (this.#ended && !this.#destroyed && error === undefined) this.peerEnded();
       this.handler?.close(error);
       this.#serving?.gone(this);
     });

@@ -39,30 +39,32 @@ class DenoTransport implements Transport {
     if (address.kind === 'unix') await claimUnixPath(address);
     const server = listening(address);
     const serving = new Serving(handler);
-    let closing = false;
-    const accept = (): void => {
-      server.accept().then(
-        (conn) => {
-          const connection = new DenoConnection(conn, this.#buffers, serving);
-          connection.start(serving.opened(connection));
-          accept();
-        },
-        // No descriptor left, say: those that are connected go on, and may free one.
-        () => {
-          if (!closing) setTimeout(accept, ACCEPT_RETRY_MS);
-        },
-      );
-    };
-    accept();
+    const accepting = this.#accept(server, serving);
     return {
       address: addressOf(server, address),
       close: (graceMs) =>
         serving.close(graceMs, () => {
-          closing = true;
           server.close();
           if (address.kind === 'unix') removeUnixPath(address.path);
+          // The kernel goes on accepting for as long as an `accept` is under way.
+          return accepting;
         }),
     };
+  }
+
+  /** Accepts connections until the listener is closed. */
+  async #accept(server: Deno.Listener, serving: Serving): Promise<void> {
+    for (;;) {
+      try {
+        const conn = await server.accept();
+        const connection = new DenoConnection(conn, this.#buffers, serving);
+        connection.start(serving.opened(connection));
+      } catch (error) {
+        if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
+        // No descriptor left, say: those that are connected go on, and may free one.
+        await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
+      }
+    }
   }
 
   async connect(

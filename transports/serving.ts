@@ -57,14 +57,14 @@ export class Serving {
     this.#handler.turnEnd();
   };
 
-  /** The end as `Listener.close` promises it; `stopListening` is called once. */
-  close(graceMs: number, stopListening: () => void): Promise<void> {
+  /** The end as `Listener.close` promises it; `stopListening` is called once, and awaited. */
+  close(graceMs: number, stopListening: () => unknown): Promise<void> {
     this.#closed ??= this.#close(graceMs, stopListening);
     return this.#closed;
   }
 
-  async #close(graceMs: number, stopListening: () => void): Promise<void> {
-    stopListening();
+  async #close(graceMs: number, stopListening: () => unknown): Promise<void> {
+    await stopListening();
     // What was executed is answered: its replies are given to the connections before these end.
     this.#handler.turnEnd();
     for (const connection of this.#open) connection.finish();

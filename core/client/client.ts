@@ -5,7 +5,7 @@
  */
 import { ErrorCode, MAX_FRAME_OPERATIONS } from '../protocol.ts';
 import { Batch } from './batch.ts';
-import { backOffMs, type Dialled, type DialOptions, dial, type Timers } from './dial.ts';
+import { backOffMs, type Dialled, type DialOptions, dial, RECONNECT_MAX_MS } from './dial.ts';
 import {
   AbortError,
   ArgumentError,
@@ -23,11 +23,16 @@ import { type CallOptions, DEFAULT_SCAN_COUNT, Methods, type ScannedKey, type Sc
 import { type Operation, operations, type ServerHello } from './operations.ts';
 import { payloadBytes, Queue } from './queue.ts';
 import { Request } from './request.ts';
+import {
+  type ClientOptions,
+  type ClientState,
+  checkPositive,
+  DEFAULT_CONNECT_TIMEOUT_MS,
+  DEFAULT_PENDING_BYTES_MAX,
+  DEFAULT_TIMEOUT_MS,
+  type Timers,
+} from './settings.ts';
 import { decodeKey } from './values.ts';
-
-export const DEFAULT_TIMEOUT_MS = 5000;
-export const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
-export const DEFAULT_PENDING_BYTES_MAX = 256 * 1024 * 1024;
 
 /** A connection that owes replies and has been silent for so long is given up as lost. Unit: milliseconds. */
 export const SILENCE_MAX_MS = 30_000;
@@ -40,40 +45,6 @@ const ALARM_INTERVAL_MS = 5;
 
 /** The longest delay that every runtime's timers take. Unit: milliseconds. */
 const ALARM_DELAY_MAX_MS = 2 ** 31 - 1;
-
-/** `reconnecting` is also said of a client that is being closed and still has something to ask. */
-export type ClientState = 'connected' | 'reconnecting' | 'closed';
-
-export interface ClientSettings {
-  /**
-   * How long an operation may take, waiting for a connection included; `Infinity` for as long as it takes. Unit:
-   * milliseconds. Default: `DEFAULT_TIMEOUT_MS`.
-   */
-  readonly timeoutMs?: number | undefined;
-  /**
-   * How long an attempt to connect may take, the server's hello included. Unit: milliseconds. Default:
-   * `DEFAULT_CONNECT_TIMEOUT_MS`.
-   */
-  readonly connectTimeoutMs?: number | undefined;
-  /**
-   * Most that may be issued and not answered, waiting for a connection or sent; each operation counts with its encoded
-   * bytes and 128 more. One that would pass it is refused with `QueueFullError`: it is for the caller to slow down.
-   * Unit: bytes. Default: `DEFAULT_PENDING_BYTES_MAX`.
-   */
-  readonly pendingBytesMax?: number | undefined;
-  /** Sent to the server on every connection. Default: none. */
-  readonly token?: string | undefined;
-  /** What the server may call this client. Default: none. */
-  readonly name?: string | undefined;
-  /** Told when the state changes, and why. Default: nobody is. */
-  readonly onState?: ((state: ClientState, cause?: RingkvError) => void) | undefined;
-}
-
-export interface ClientOptions extends ClientSettings {
-  /** Opens a connection; the connect of a transport, its address given. Aborting gives up the attempt. */
-  readonly connect: DialOptions['connect'];
-  readonly timers: Timers;
-}
 
 /**
  * A server's keys and values, asked over one connection.
@@ -90,7 +61,7 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
   readonly #timers: Timers;
   readonly #timeoutMs: number;
   readonly #pendingBytesMax: number;
-  readonly #onState: ClientSettings['onState'];
+  readonly #onState: ClientOptions['onState'];
   readonly #dialOptions: DialOptions;
   /** Aborted when the client has nothing left to do. */
   readonly #lifetime = new AbortController();
@@ -102,7 +73,8 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
   #frameBytesMax = 0;
   /** How many connections there were: where a scan's cursor came from. */
   #connections = 0;
-  /** Attempts to connect since a connection was of use. */
+  #connectedMs = 0;
+  /** Attempts to connect since a connection lasted. */
   #attempts = 0;
   /** Why there is no connection. */
   #lostCause: RingkvError | undefined;
@@ -162,17 +134,17 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
     const { prefix, count = DEFAULT_SCAN_COUNT, keys = 'text' }: ScanOptions = options ?? {};
     let cursor = 0n;
     let connection = this.#connections;
-    do {
+    while (true) {
       const page = await this.run(operations.scan, [cursor, count, prefix], callOptions);
       if (connection !== this.#connections) {
         connection = this.#connections;
-        const isOfLastConnection = cursor !== 0n;
         cursor = 0n;
-        if (isOfLastConnection) continue;
+        continue;
       }
-      cursor = page.cursor;
       for (const key of page.keys) yield (keys === 'bytes' ? key : decodeKey(key)) as ScannedKey<O>;
-    } while (cursor !== 0n);
+      cursor = page.cursor;
+      if (cursor === 0n) return;
+    }
   }
 
   /** What the server tells of itself. */
@@ -309,8 +281,8 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
   #lost(link: Link, cause: RingkvError): void {
     this.#link = undefined;
     this.#lostCause = cause;
-    // One that answered nothing but hello was of no use: the pauses go on growing.
-    if (link.answeredFrames > 1) this.#attempts = 0;
+    // A server that takes connections only to drop them is not asked more often for it.
+    if (this.#timers.now() - this.#connectedMs > RECONNECT_MAX_MS) this.#attempts = 0;
     const again: { request: Request; bytes: Uint8Array }[] = [];
     for (const frame of link.unanswered()) {
       for (const request of frame.requests) {
@@ -385,6 +357,7 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
     if (link.endCause !== undefined) throw link.endCause;
     this.#link = link;
     this.#connections++;
+    this.#connectedMs = this.#timers.now();
     this.#lostCause = undefined;
     this.#frameBytesMax = hello.maxFrame;
     // This server may take less than the one before.
@@ -479,9 +452,4 @@ function outcomeAfter(cause: RingkvError, { operation }: Request): RingkvError {
 function bytesOf(frame: SentFrame): Uint8Array {
   if (frame.bytes === undefined) throw new Error('a frame with reads in it was sent without a copy');
   return frame.bytes;
-}
-
-function checkPositive(name: string, value: number): number {
-  if (!(value > 0)) throw new ArgumentError(`${name} must be a number above 0, not ${value}`);
-  return value;
 }

@@ -1,10 +1,10 @@
 /** Getting a connection to a server: one attempt, and how long to wait before the next. */
-import type { Connection, ConnectionHandler } from '../connection.ts';
 import { ConnectionError, RingkvError, TimeoutError } from './errors.ts';
 import { Link, type LinkOwner } from './link.ts';
 import { operations, type ServerHello } from './operations.ts';
 import { Queue } from './queue.ts';
 import { Request } from './request.ts';
+import type { Connect, Timers } from './settings.ts';
 
 /** Longest wait before the first attempt after a connection was lost; it doubles with each. Unit: milliseconds. */
 export const RECONNECT_FIRST_MS = 50;
@@ -12,17 +12,8 @@ export const RECONNECT_FIRST_MS = 50;
 /** Longest wait before any attempt. Unit: milliseconds. */
 export const RECONNECT_MAX_MS = 5000;
 
-/** The clock and the alarms of the runtime. */
-export interface Timers {
-  /** A clock that never goes back. Unit: milliseconds. */
-  now(): number;
-  /** Calls `callback` once, `delayMs` milliseconds from now, unless what it returns is called before. */
-  start(delayMs: number, callback: () => void): () => void;
-}
-
 export interface DialOptions {
-  /** Opens a connection; the connect of a transport, its address given. Aborting gives up the attempt. */
-  readonly connect: (open: (connection: Connection) => ConnectionHandler, signal: AbortSignal) => Promise<Connection>;
+  readonly connect: Connect;
   readonly timers: Timers;
   /** How long an attempt may take until the server has answered. Unit: milliseconds. */
   readonly connectTimeoutMs: number;

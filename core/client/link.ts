@@ -51,7 +51,6 @@ export class Link implements ConnectionHandler {
   #oldest: SentFrame | undefined;
   #newest: SentFrame | undefined;
   #receivedMs = 0;
-  #answeredFrames = 0;
   #endCause: RingkvError | undefined;
   #isClosed = false;
   #onClosed: (() => void) | undefined;
@@ -69,11 +68,6 @@ export class Link implements ConnectionHandler {
   /** Why it ended; undefined while it has not. */
   get endCause(): RingkvError | undefined {
     return this.#endCause;
-  }
-
-  /** How many frames were answered. */
-  get answeredFrames(): number {
-    return this.#answeredFrames;
   }
 
   /** Since when something is unanswered and nothing has come; Infinity when all is answered. */
@@ -181,7 +175,6 @@ export class Link implements ConnectionHandler {
     if (reader.position !== reader.end) throw new ProtocolError('a reply has bytes after its results');
     this.#oldest = frame.next;
     if (this.#oldest === undefined) this.#newest = undefined;
-    this.#answeredFrames++;
     this.#owner.answered(this, frame);
     return this.#endCause === undefined;
   }

@@ -38,6 +38,9 @@ export interface SetOptionsOf {
   batch: SetOptions;
 }
 
+/** What adding to an integer gives. */
+export type Sum<D extends number | bigint> = D extends bigint ? bigint : number;
+
 /**
  * `K` is what the methods give back; of a batch, `T` are the results so far and `W` is how it will be run.
  *
@@ -78,21 +81,16 @@ export abstract class Methods<K extends keyof Options, T extends unknown[] = [],
 
   /**
    * Adds an integer to the one that the key has, and gives the sum; a missing key counts as 0. Its time to live stays.
-   * A delta of type bigint gives the sum as a bigint. With a number, a sum that is no safe integer is stored, but a
-   * `ResultError`.
+   * The sum is of the type of the delta. With a number, a sum that is no safe integer is stored, but a `ResultError`.
    */
-  add(key: Key, delta: number, ...[options]: Options[K]): Returned<number, T, W>[K];
-  add(key: Key, delta: bigint, ...[options]: Options[K]): Returned<bigint, T, W>[K];
-  add(key: Key, delta: number | bigint, ...[options]: Options[K]): Returned<number | bigint, T, W>[K] {
-    const args: [Key, number | bigint] = [key, delta];
-    const operation: Operation<[Key, number | bigint], number | bigint> =
-      typeof delta === 'bigint' ? operations.addBigInt : operations.add;
-    return this.run(operation, args, options);
+  add<D extends number | bigint>(key: Key, delta: D, ...[options]: Options[K]): Returned<Sum<D>, T, W>[K] {
+    const operation = typeof delta === 'bigint' ? operations.addBigInt : operations.add;
+    return this.run(operation as Operation<[Key, D], Sum<D>>, [key, delta], options);
   }
 
   /**
-   * Gives a key a value if it has the one that is expected; expecting undefined means that the key is missing. The encoded
-   * bytes are compared, so an object is to have its fields in the same order. The time to live stays.
+   * Gives a key a value if it has the one that is expected; undefined or null expects the key to be missing. The encoded
+   * bytes are compared, so the fields of an object have to be in the same order. The time to live stays.
    */
   cas(key: Key, expected: unknown, value: unknown, ...[options]: Options[K]): Returned<boolean, T, W>[K] {
     return this.run(operations.cas, [key, expected, value], options);

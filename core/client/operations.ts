@@ -2,7 +2,7 @@
  * Every operation of the protocol, once: how its arguments are encoded, how its result is decoded, and whether it may be
  * sent again. Clients and stores are thin over this table.
  */
-import { MsgpackError, type Reader, readError, type Writer } from '../msgpack.ts';
+import { type Reader, readError, type Writer } from '../msgpack.ts';
 import { Op, PROTOCOL_VERSION, SetFlag } from '../protocol.ts';
 import { ArgumentError, BatchError, ProtocolError, ResultError, RingkvError, ServerError } from './errors.ts';
 import { type Key, readValue, writeInteger, writeKey, writeTextOrBytes, writeValue } from './values.ts';
@@ -124,7 +124,7 @@ export const operations = {
       writer.arrayHeader(4);
       writer.integer(Op.CAS);
       writeKey(writer, key);
-      if (expected === undefined) writer.nil();
+      if (expected === undefined || expected === null) writer.nil();
       else writeValue(writer, expected);
       writeValue(writer, value);
     },
@@ -303,8 +303,5 @@ function readHello(reader: Reader): ServerHello {
 }
 
 function unexpected(expected: string, found: unknown): ProtocolError {
-  if (found instanceof RingkvError || found instanceof MsgpackError) {
-    return new ProtocolError(`the reply should have ${expected}: ${found.message}`, { cause: found });
-  }
   return new ProtocolError(`the reply should have ${expected}, not ${String(found)}`);
 }

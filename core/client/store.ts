@@ -4,9 +4,9 @@
  */
 import type { Engine, EngineName, EngineStats } from '../engine/engine.ts';
 import { Reader, readError, Writer } from '../msgpack.ts';
-import { FRAME_HEADER_BYTES } from '../protocol.ts';
+import { ErrorCode, FRAME_HEADER_BYTES, MAX_REPLY_BYTES } from '../protocol.ts';
 import { Batch } from './batch.ts';
-import { ClosedError, ProtocolError, RingkvError, ServerError } from './errors.ts';
+import { ArgumentError, ClosedError, ProtocolError, RingkvError, ServerError } from './errors.ts';
 import { DEFAULT_SCAN_COUNT, Methods, type Returned, type ScannedKey, type ScanOptions } from './methods.ts';
 import { type Operation, operations } from './operations.ts';
 import { decodeKey } from './values.ts';
@@ -14,6 +14,12 @@ import { decodeKey } from './values.ts';
 /** Every so many operations, expired keys are removed, up to `SWEEP_KEYS` of them. */
 const SWEEP_INTERVAL = 64;
 const SWEEP_KEYS = 128;
+
+/** What was stored has to fit into a reply. Unit: bytes. */
+const REQUEST_BYTES_MAX = MAX_REPLY_BYTES;
+
+/** A buffer for requests that has grown beyond this is not kept. Unit: bytes. */
+const KEPT_BYTES_MAX = 1024 * 1024;
 
 export interface StoreOptions {
   readonly engine: Engine;
@@ -33,7 +39,7 @@ export interface StoreInfo extends EngineStats {
 export class Store extends Methods<'value'> implements Disposable {
   #engine: Engine | undefined;
   readonly #now: () => number;
-  readonly #request = new Writer();
+  #request = new Writer();
   #untilSweep = SWEEP_INTERVAL;
 
   constructor({ engine, now }: StoreOptions) {
@@ -81,13 +87,10 @@ export class Store extends Methods<'value'> implements Disposable {
     args: A,
   ): Returned<R, [], 'value'>['value'] {
     const engine = this.#open();
-    const request = this.#request;
-    request.clear();
-    request.arrayHeader(operation.count);
-    operation.write(request, ...args);
-    const offset = engine.reserveInput(request.length);
-    engine.memory.set(request.view(), offset);
     const nowMs = this.#now();
+    const request = this.#write(operation, args);
+    const offset = reserveInput(engine, request.length);
+    engine.memory.set(request, offset);
     engine.execute(offset, request.length, nowMs);
     const result = readReply(engine, operation);
     engine.clearOutput();
@@ -99,9 +102,33 @@ export class Store extends Methods<'value'> implements Disposable {
     return result;
   }
 
+  /** The payload, valid until the next operation. */
+  #write<A extends readonly unknown[]>(operation: Operation<A, unknown>, args: A): Uint8Array {
+    if (this.#request.capacity > KEPT_BYTES_MAX) this.#request = new Writer();
+    const request = this.#request;
+    request.clear();
+    request.arrayHeader(operation.count);
+    operation.write(request, ...args);
+    if (request.length > REQUEST_BYTES_MAX) {
+      throw new ArgumentError(
+        `${operation.name} takes ${request.length} bytes; ${REQUEST_BYTES_MAX} can be read again`,
+      );
+    }
+    return request.view();
+  }
+
   #open(): Engine {
     if (this.#engine === undefined) throw new ClosedError('the store was closed');
     return this.#engine;
+  }
+}
+
+function reserveInput(engine: Engine, length: number): number {
+  try {
+    return engine.reserveInput(length);
+  } catch (error) {
+    if (error instanceof RangeError) throw new ServerError(ErrorCode.MEMORY, error.message);
+    throw error;
   }
 }
 

@@ -1,5 +1,7 @@
 /** From arguments to a command: cac parses and prints the help, the tables of the commands say what there is. */
+import process from 'node:process';
 import { type CAC, cac } from 'cac';
+import { packageVersion } from '../package.ts';
 import type { Runtime } from '../runtime.ts';
 import { ExitCode, usageError } from './errors.ts';
 import { type Flag, type Flags, type FlagValues, flagName, readFlags, variableName } from './flags.ts';
@@ -58,6 +60,7 @@ export async function runCommand(
     return runCommand(`${program} ${named.name}`, await named.commands(), rest, context);
   }
   const cli = describe(program, commands);
+  if (name === '--version' || name === '-v') return printVersion();
   if (named === undefined) {
     if (name === undefined || name === '--help' || name === '-h') {
       cli.outputHelp();
@@ -69,13 +72,19 @@ export async function runCommand(
   }
   const separated = named.words === undefined ? rest : separateWords(rest, named.flags);
   const { options, args: words } = cli.parse(['', program, named.name, ...separated], { run: false });
-  const { '--': afterDashes, help, h, ...given } = options;
+  const { '--': afterDashes, help, h, version, v, ...given } = options;
   if (help === true) return ExitCode.OK;
+  if (version === true) return printVersion();
   const allWords = [...words, ...(afterDashes as readonly string[])];
   if (named.words === undefined && allWords.length > 0) {
     throw usageError(`${named.name} takes no argument: ${allWords[0]}`);
   }
   return named.run(readFlags(named.flags, given, context.runtime.env) as never, allWords, context);
+}
+
+function printVersion(): number {
+  process.stdout.write(`ringkv ${packageVersion}\n`);
+  return ExitCode.OK;
 }
 
 /** Puts `--` before the first word, so that what follows it is never taken for a flag: `shell add n -5`. */
@@ -94,6 +103,7 @@ function separateWords(args: readonly string[], flags: Flags): readonly string[]
 
 function describe(program: string, commands: readonly (Command | CommandGroup)[]): CAC {
   const cli = cac(program);
+  cli.option('-v, --version', 'Print the version');
   cli.help();
   for (const command of commands) {
     if ('commands' in command) {
@@ -105,6 +115,7 @@ function describe(program: string, commands: readonly (Command | CommandGroup)[]
     const described = cli.command(words === undefined ? name : `${name} ${words}`, about, {
       ignoreOptionDefaultValue: true,
     });
+    described.usage([name, '[options]', ...(words === undefined ? [] : [words])].join(' '));
     for (const [key, one] of Object.entries(flags)) {
       const usage = one.value === undefined ? '' : ` <${one.value}>`;
       described.option(`--${flagName(key)}${usage}`, `${one.about} [${variableName(key)}]`, {

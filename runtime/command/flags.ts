@@ -135,7 +135,7 @@ export function readFlags<F extends Flags>(
   for (const key of Object.keys(given)) {
     if (key in flags) continue;
     const written = `${key.length === 1 ? '-' : '--'}${flagName(key)}`;
-    const known = [...Object.keys(flags), 'help'].map((name) => `--${flagName(name)}`);
+    const known = [...Object.keys(flags), 'help', 'version'].map((name) => `--${flagName(name)}`);
     throw usageError(`unknown flag ${written}${suggestion(written, known)}`);
   }
   const values = Object.entries(flags).map(([key, one]) => [key, readFlag(key, one, given[key], env)]);

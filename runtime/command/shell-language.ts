@@ -57,7 +57,7 @@ export const shellCommands: Readonly<Record<string, ShellCommand>> = {
     usage: '<key> [delta]',
     about: 'Adds to an integer, 1 unless told otherwise; a missing key counts as 0',
     arity: [1, 2],
-    call: (client, [key, delta = '1']) => one(client.add(parseKey(key!), parseInteger(delta, 'delta'))),
+    call: (client, [key, delta = '1']) => one(client.add(parseKey(key!), parseInteger(delta))),
   },
   cas: {
     usage: '<key> <expected | nil> <value>',
@@ -76,7 +76,10 @@ export const shellCommands: Readonly<Record<string, ShellCommand>> = {
     usage: '<key>',
     about: 'Milliseconds left to a key; -1 when it does not expire, null when it is missing',
     arity: [1, 1],
-    call: (client, [key]) => one(client.ttl(parseKey(key!))),
+    call: async (client, [key]) => {
+      const left = await client.ttl(parseKey(key!));
+      return { value: left === Number.POSITIVE_INFINITY ? -1 : left };
+    },
   },
   persist: {
     usage: '<key>',
@@ -96,7 +99,8 @@ export const shellCommands: Readonly<Record<string, ShellCommand>> = {
     arity: [0, 1],
     call: async (client, [prefix]) => {
       const lines: unknown[] = [];
-      for await (const key of client.scan(prefix === undefined ? {} : { prefix: parseKey(prefix) })) lines.push(key);
+      const options = { keys: 'bytes', ...(prefix === undefined ? {} : { prefix: parseKey(prefix) }) } as const;
+      for await (const key of client.scan(options)) lines.push(textOrBytes(key));
       return { lines };
     },
   },
@@ -111,6 +115,15 @@ export const shellCommands: Readonly<Record<string, ShellCommand>> = {
   info: { usage: '', about: 'Figures of the server', arity: [0, 0], call: (client) => one(client.info()) },
   hello: { usage: '', about: 'What the server is', arity: [0, 0], call: (client) => one(client.hello()) },
 };
+
+/** A key as text if it is any. */
+function textOrBytes(key: Uint8Array): string | Uint8Array {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(key);
+  } catch {
+    return key;
+  }
+}
 
 /** The words of a line that the shell itself understands. */
 export const shellWords: Readonly<Record<string, { readonly usage: string; readonly about: string }>> = {
@@ -221,9 +234,10 @@ export function parseTime(word: string): number {
   return Number(number) * TIME_UNITS_MS[unit]!;
 }
 
-function parseInteger(word: string, what: string): number | bigint {
-  if (!/^-?\d+$/.test(word)) throw new ShellSyntaxError(`${what} ${word} is not an integer`);
-  return Number.isSafeInteger(Number(word)) ? Number(word) : BigInt(word);
+/** A bigint always, since the sum may need one. */
+function parseInteger(word: string): bigint {
+  if (!/^-?\d+$/.test(word)) throw new ShellSyntaxError(`${word} is not an integer`);
+  return BigInt(word);
 }
 
 interface SetWords {

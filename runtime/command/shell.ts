@@ -30,7 +30,7 @@ export async function shell(options: ShellOptions, words: readonly string[], run
     throw new CommandError(messageOf(error));
   });
   if (words.length > 0) return (await runWords(client, words)) ? ExitCode.OK : ExitCode.FAILED;
-  return process.stdin.isTTY ? runInteractive(client, options.address, runtime) : runPiped(client);
+  return await (process.stdin.isTTY ? runInteractive(client, options.address, runtime) : runPiped(client));
 }
 
 /**

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { encode } from '@msgpack/msgpack';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Op } from '../../core/protocol.ts';
-import { type Child, type Runtime, root, runtimes, startChild } from '../support/children.ts';
+import { type Child, root, runtimes } from '../support/children.ts';
 import { entry, type RunOptions, run, type ServerChild, startServe } from '../support/command.ts';
 
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
@@ -304,39 +304,43 @@ describe('shell', () => {
   describe.skipIf(!hasPseudoTerminal())('at a terminal (through python3 and its pty module)', () => {
     test.each(runtimes())('prompt, completion and history on $name', async (runtime) => {
       const state = temporaryFolder();
-      const first = startTerminal(runtime, state);
-      await first.waitForLine(/connected to tcp:/);
-      first.stdin.write('set answer 42\r');
-      await first.waitForLine(/^true/);
-      first.stdin.write('tak\tanswer\r');
-      await first.waitForLine(/^42/);
-      first.stdin.write('quit\r');
-      expect(await first.exit).toBe(0);
+      const [program, ...before] = runtime.command;
+      const terminal = (steps: readonly (readonly [waitFor: string, keys: string])[]): string => {
+        const args = [JSON.stringify(steps), program!, ...before, entry, 'shell', ...connect];
+        return execFileSync('python3', [join(root, 'test/support/terminal.py'), ...args], {
+          encoding: 'utf8',
+          env: { ...process.env, XDG_STATE_HOME: state, TERM: 'xterm' },
+          timeout: 30_000,
+        });
+      };
+
+      const first = terminal([
+        ['> ', 'set answer 42\r'],
+        ['true\r\n', ''],
+        ['> ', 'tak\t'],
+        ['take ', 'answer\r'],
+        ['\n42\r\n', ''],
+        ['> ', 'nonsense\r'],
+        ['no command nonsense', ''],
+        ['> ', 'quit\r'],
+      ]);
+      expect(first).toContain(`connected to ${connect[1]}`);
       const history = join(state, 'ringkv', 'history');
-      expect(readFileSync(history, 'utf8')).toBe('set answer 42\ntake answer\nquit\n');
+      expect(readFileSync(history, 'utf8')).toBe('set answer 42\ntake answer\nnonsense\nquit\n');
       expect(statSync(history).mode & 0o777).toBe(0o600);
 
-      const second = startTerminal(runtime, state);
-      await second.waitForLine(/connected to tcp:/);
-      // Three lines up is the first of the session before.
-      second.stdin.write('\u001b[A\u001b[A\u001b[A\r');
-      await second.waitForLine(/^true/);
-      // Ctrl-D on an empty line.
-      second.stdin.write('\u0004');
-      expect(await second.exit).toBe(0);
+      const [up, controlD] = ['\u001b[A', '\u0004'];
+      terminal([
+        ['> ', up],
+        ['quit', up],
+        ['nonsense', up],
+        ['take answer', up],
+        ['set answer 42', '\r'],
+        ['true\r\n', ''],
+        ['> ', controlD],
+      ]);
+      expect(await shell(['get', 'answer'])).toMatchObject({ stdout: '42\n' });
     });
-
-    function startTerminal(runtime: Runtime, state: string): Child {
-      const script = 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))';
-      const child = startChild(
-        { name: runtime.name, command: ['python3', '-c', script, ...runtime.command] },
-        entry,
-        ['shell', ...connect],
-        { env: { XDG_STATE_HOME: state, TERM: 'xterm' } },
-      );
-      children.push(child);
-      return child;
-    }
   });
 });
 

@@ -115,6 +115,20 @@ test('a runtime that is nowhere is one line with a remedy, and 2', async () => {
   expect(child.stderr).toBe('ringkv: deno is neither in node_modules/.bin nor on PATH; "npm install deno" brings it\n');
 });
 
+const deno = runtimes().find(({ name }) => name === 'deno');
+
+// npm 11 runs no install script that nobody approved; then `deno` is a script that starts the program and drops signals.
+test.skipIf(deno === undefined)('a runtime behind a script is started without the script', async () => {
+  const bin = mkdtempSync(join(folder, 'bin-'));
+  const script = `#!/bin/sh\n"${deno!.command[0]}" "$@"\nexit $?\n`;
+  writeFileSync(join(bin, 'deno'), script, { mode: 0o755 });
+  const options = { cwd: folder, script: installed, env: { PATH: `${bin}:/usr/bin:/bin` } };
+  const { child, ready } = await startServe(['--runtime', 'deno'], options);
+  expect(ready.runtime).toMatch(/^deno\//);
+  expect(await child.stop()).toBe(0);
+  expect(() => process.kill(ready.pid, 0)).toThrow('ESRCH');
+});
+
 describe.each(['22', '24'])('Node %s', (version) => {
   test(
     'serves, connects and embeds',

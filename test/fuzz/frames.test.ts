@@ -11,7 +11,7 @@ import { readError } from '../../core/msgpack.ts';
 import { Op } from '../../core/protocol.ts';
 import { array, ascii, concat, encode, fromHex, hex, nested } from '../support/bytes.ts';
 import { elements, execute, oracle, results, subject } from '../support/engines.ts';
-import { operations, payloadOf } from '../support/operations.ts';
+import { hashSeeds, operations, payloadOf } from '../support/operations.ts';
 
 const NOW = 1_700_000_000_000;
 
@@ -100,20 +100,24 @@ const payloads = fc.oneof(
 describe('any bytes', () => {
   test('an error or a reply, the same from both engines, and no harm to what is not named', () => {
     const seen = { readable: 0, unreadable: 0 };
-    const property = fc.property(fc.array(payloads, { minLength: 1, maxLength: 40, size: 'max' }), (history) => {
-      const engines = [oracle({ redo: true }), subject({ redo: true })] as const;
-      for (const engine of engines) putNeighbours(engine);
-      for (const payload of history) {
-        const [a, b] = engines.map((engine) => execute(engine, payload, NOW)) as [Outcome, Outcome];
-        seen[a.readable ? 'readable' : 'unreadable']++;
-        expect(b.readable, hex(payload)).toBe(a.readable);
-        expect(hex(b.redo)).toBe(hex(a.redo));
-        const scanned = compareReplies(payload, a.reply, b.reply, a.readable);
-        for (const { reply } of scanned ? [a, b] : [a]) expectWellFormed(reply, a.readable);
-        if (a.redo.length > 0) expect(elements(a.redo).length).toBeGreaterThan(0);
-        for (const engine of engines) expectNeighbours(engine, payload);
-      }
-    });
+    const property = fc.property(
+      fc.array(payloads, { minLength: 1, maxLength: 40, size: 'max' }),
+      hashSeeds,
+      (history, seed) => {
+        const engines = [oracle({ redo: true, seed }), subject({ redo: true, seed })] as const;
+        for (const engine of engines) putNeighbours(engine);
+        for (const payload of history) {
+          const [a, b] = engines.map((engine) => execute(engine, payload, NOW)) as [Outcome, Outcome];
+          seen[a.readable ? 'readable' : 'unreadable']++;
+          expect(b.readable, hex(payload)).toBe(a.readable);
+          expect(hex(b.redo)).toBe(hex(a.redo));
+          const scanned = compareReplies(payload, a.reply, b.reply, a.readable);
+          for (const { reply } of scanned ? [a, b] : [a]) expectWellFormed(reply, a.readable);
+          if (a.redo.length > 0) expect(elements(a.redo).length).toBeGreaterThan(0);
+          for (const engine of engines) expectNeighbours(engine, payload);
+        }
+      },
+    );
     fc.assert(property, { numRuns: 150 });
     // The payloads are of both kinds, or else they would test one thing only.
     expect(seen.readable).toBeGreaterThan(100);
@@ -121,10 +125,10 @@ describe('any bytes', () => {
   });
 
   test('a payload cut off anywhere can not be read, and changes nothing', () => {
-    const property = fc.property(right, position, ({ payload }, at) => {
+    const property = fc.property(right, position, hashSeeds, ({ payload }, at, seed) => {
       const cut = payload.slice(0, Math.floor(at * payload.length));
       for (const create of [oracle, subject]) {
-        const engine = create();
+        const engine = create({ seed });
         putNeighbours(engine);
         const { readable, reply } = execute(engine, cut, NOW);
         expect(readable, hex(cut)).toBe(false);
@@ -140,10 +144,11 @@ describe('any bytes', () => {
       payloads,
       fc.uint8Array({ maxLength: 64 }),
       fc.uint8Array({ maxLength: 64 }),
-      (payload, before, after) => {
+      hashSeeds,
+      (payload, before, after, seed) => {
         for (const create of [oracle, subject]) {
-          const alone = execute(create({ seed: new Uint8Array(16) }), payload, NOW);
-          const engine = create({ seed: new Uint8Array(16) });
+          const alone = execute(create({ seed }), payload, NOW);
+          const engine = create({ seed });
           const offset = engine.reserveInput(before.length + payload.length + after.length);
           engine.memory.set(concat(before, payload, after), offset);
           const readable = engine.execute(offset + before.length, payload.length, NOW);

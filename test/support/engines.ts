@@ -79,8 +79,8 @@ export function expectReply(engine: Engine, nowMs: number, ...exchanges: readonl
 export function scanAll(engine: Engine, nowMs: number, count: number, prefix?: Uint8Array): string[] {
   const keys: string[] = [];
   let cursor = 0n;
-  // Each SCAN but the last looks at one key at least, of which there are no more than those that are held.
-  for (let calls = 0; calls <= engine.stats().keys + 1; calls++) {
+  // Pages may be empty: what they looked at was deleted, or no key of the prefix. But they come to an end.
+  for (let calls = 0; calls < 100_000; calls++) {
     const scan = scanOperation(cursor, count, prefix);
     const page = readScan(results(engine, [scan], nowMs)[0]!);
     keys.push(...page.keys);

@@ -20,7 +20,7 @@ export interface Peer {
   end(): void;
   /** Leaves as a process does that ends. */
   destroy(): void;
-  /** Leaves with a reset. */
+  /** Leaves with a reset. On a unix socket, which knows none, that is `destroy`. */
   reset(): void;
   /** The server has half-closed. */
   readonly ended: Promise<void>;
@@ -215,7 +215,7 @@ export async function dialSocket(text: string): Promise<Peer> {
     resume: () => void socket.resume(),
     end: () => void socket.end(),
     destroy: () => void socket.destroy(),
-    reset: () => void socket.resetAndDestroy(),
+    reset: () => void (address.kind === 'tcp' ? socket.resetAndDestroy() : socket.destroy()),
     ended,
     closed,
   };

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { MAX_ENGINE_BYTES } from '../../core/engine/engine.ts';
 import { createMapEngine } from '../../core/engine/map.ts';
 import { Op } from '../../core/protocol.ts';
-import { encode } from '../support/bytes.ts';
-import { results } from '../support/engines.ts';
+import { ascii, encode, hex } from '../support/bytes.ts';
+import { readScan, results, scanAll, scanOperation } from '../support/engines.ts';
 import { engineSemantics } from './engine-semantics.ts';
 
 engineSemantics('map', createMapEngine);
@@ -22,6 +22,26 @@ describe('engine map alone', () => {
     expect(set('a', 'xy')).toBe(0xc3);
     results(engine, [encode([Op.DEL, 'a']), encode([Op.DEL, 'b'])], 0);
     expect(engine.stats().usedBytes).toBe(0);
+  });
+
+  test('SCAN never parts keys of one hash, and goes on behind them', () => {
+    // These pairs are known to have the same FNV-1a hash of 32 bits.
+    const keys = ['costarring', 'liquid', 'declinate', 'macallums', 'altarage', 'zinke'];
+    const engine = createMapEngine();
+    results(
+      engine,
+      keys.map((key) => encode([Op.SET, key, 1])),
+      0,
+    );
+    expect(scanAll(engine, 0, 1).sort()).toEqual(keys.map((key) => hex(ascii(key))).sort());
+    const pages = [];
+    for (let cursor = 0n, pagesLeft = 6; pagesLeft > 0; pagesLeft--) {
+      const page = readScan(results(engine, [scanOperation(cursor, 1)], 0)[0]!);
+      pages.push(page.keys.length);
+      cursor = page.next;
+      if (cursor === 0n) break;
+    }
+    expect(pages).toEqual([2, 2, 2]);
   });
 
   test('refuses a limit that it can not keep', () => {

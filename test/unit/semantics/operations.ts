@@ -357,6 +357,28 @@ const ROWS: readonly Row[] = [
     ],
   ],
   [
+    'SCAN after a SCAN finds what was added, deleted and added again between them',
+    [
+      [SCAN, 0, 10],
+      [0, []],
+    ],
+    [[SET, 'a', 1], true],
+    [
+      [SCAN, 0, 10],
+      [0, [ascii('a')]],
+    ],
+    [[DEL, 'a'], true],
+    [
+      [SCAN, 0, 10],
+      [0, []],
+    ],
+    [[SET, 'b', 1], true],
+    [
+      [SCAN, 0, 10],
+      [0, [ascii('b')]],
+    ],
+  ],
+  [
     'SCAN with a bad cursor',
     [[SCAN, -1, 1], BAD_CURSOR],
     [[SCAN, 4_294_967_296, 1], BAD_CURSOR],

@@ -1,0 +1,239 @@
+/** The benchmark as a user runs it, small, so that it cannot rot: what it measures, what it says, and what it refuses. */
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, expect, test } from 'vitest';
+import type { EngineReport } from '../../bench/engine.ts';
+import type { MatrixReport } from '../../bench/matrix.ts';
+import type { GeneratorEvent, GeneratorPlan } from '../../bench/plan.ts';
+import type { StartReport } from '../../bench/start.ts';
+import { type Child, runtimes, startChild } from '../support/children.ts';
+import { node, run, startServe } from '../support/command.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'ringkv-bench-'));
+const ends: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function stopAfterwards(child: Child): Child {
+  ends.push(() => child.stop('SIGKILL'));
+  return child;
+}
+
+function readJson<T>(file: string): T {
+  return JSON.parse(readFileSync(file, 'utf8')) as T;
+}
+
+const SMALL = ['--keys', '2000', '--seconds', '0.3', '--connections', '4'];
+
+test('matrix measures every cell that works and says why the others do not', async () => {
+  const file = join(folder, 'matrix.json');
+  const names = runtimes().map(({ name }) => name);
+  const args = ['--runtimes', names.join(','), '--transports', 'node,bun', '--batches', '1,16', '--rounds', '2'];
+  const { code, stdout, stderr } = await run(['bench', 'matrix', ...SMALL, ...args, '--seed', '5', '--json', file]);
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+
+  const cells = [...names.map((name) => `node on ${name}`), ...(names.includes('bun') ? ['bun on bun'] : [])];
+  const report = readJson<MatrixReport>(file);
+  expect(report).toMatchObject({
+    schema: 'ringkv-bench',
+    schemaVersion: 1,
+    suite: 'matrix',
+    flags: { keys: 2000, batches: [1, 16], connections: 4, rounds: 2, seed: 5, valueSize: 100 },
+    machine: { cpus: expect.any(Number), kernel: expect.any(String) },
+    workload: expect.stringMatching(/^[0-9a-f]{16}$/),
+  });
+  expect(Object.keys(report.versions).sort()).toEqual([...names].sort());
+  expect(report.skipped.map(({ label }) => label)).toContain('bun on node');
+  expect(report.rounds).toHaveLength(2 * 2 * cells.length);
+  expect(new Set(report.cells.map(({ transport, runtime }) => `${transport} on ${runtime}`))).toEqual(new Set(cells));
+  for (const { round, batch, figures } of report.rounds) {
+    expect([1, 2]).toContain(round);
+    expect(figures.seconds).toBeGreaterThanOrEqual(0.25);
+    expect(figures.operations % batch).toBe(0);
+    expect(figures.opsPerSecond).toBeCloseTo(figures.operations / figures.seconds, 5);
+    expect(figures.p50Micros).toBeGreaterThan(0);
+    expect(figures.p99Micros).toBeGreaterThanOrEqual(figures.p50Micros);
+    expect(figures.maxMicros).toBeGreaterThanOrEqual(figures.p999Micros);
+    const { serverUserMicrosPerOp: user, serverSystemMicrosPerOp: system } = figures;
+    expect(figures.serverMicrosPerOp).toBeCloseTo(user + system, 10);
+    expect(figures.serverMicrosPerOp).toBeGreaterThan(0);
+    expect(figures.serverPeakBytes).toBeGreaterThan(10 * 1024 * 1024);
+  }
+  for (const { runtime, transport, batch, figures } of report.cells) {
+    const same = report.rounds.filter(
+      (one) => one.runtime === runtime && one.transport === transport && one.batch === batch,
+    );
+    const samples = same.map((one) => one.figures.opsPerSecond);
+    expect(figures.opsPerSecond).toMatchObject({ min: Math.min(...samples), max: Math.max(...samples) });
+  }
+
+  expect(stdout).toMatch(/^batch 1$/m);
+  expect(stdout).toMatch(/^batch 16$/m);
+  for (const cell of cells) expect(stdout).toContain(`\n${cell}  `);
+  expect(stdout).toMatch(/^skipped bun on node: .*Bun/m);
+  expect(stdout).toContain('seed 5');
+  expect(stdout).toContain(report.workload);
+});
+
+test('engine and start tell their figures', async () => {
+  const engineFile = join(folder, 'engine.json');
+  const engine = await run(
+    [
+      'bench',
+      'engine',
+      '--runtimes',
+      'node',
+      '--keys',
+      '2000',
+      '--grow-to',
+      '20000',
+      '--seconds',
+      '0.1',
+      '--rounds',
+      '1',
+    ].concat(['--json', engineFile]),
+  );
+  expect(engine).toMatchObject({ code: 0, stderr: '' });
+  const { cells } = readJson<EngineReport>(engineFile);
+  expect(cells.map((cell) => `${cell.engine} on ${cell.runtime}`)).toEqual(['swiss on node', 'map on node']);
+  expect(cells[0]!.figures.overheadBytesPerKey.median).toBeGreaterThan(0);
+  expect(cells[0]!.growth!.turnMaxMicros.median).toBeGreaterThanOrEqual(cells[0]!.growth!.turnP50Micros.median);
+  expect(cells[1]!.growth).toBeNull();
+  expect(engine.stdout).toMatch(/^swiss on node +\d/m);
+
+  const startFile = join(folder, 'start.json');
+  const start = await run(['bench', 'start', '--runtimes', 'node', '--rounds', '2', '--json', startFile]);
+  expect(start).toMatchObject({ code: 0, stderr: '' });
+  const report = readJson<StartReport>(startFile);
+  expect(report.rounds.map(({ round, runtime }) => `${round} ${runtime}`)).toEqual(['1 node', '2 node']);
+  expect(report.cells[0]!.readyMillis.min).toBeGreaterThan(0);
+});
+
+test('what makes no sense is refused before anything is measured', async () => {
+  const refusals: readonly [args: readonly string[], code: number, message: RegExp][] = [
+    [['matrix', '--transports', 'nodes'], 2, /--transports nodes: expected .*did you mean node\?/],
+    [['matrix', '--batches', '1,0'], 2, /--batches 1,0: expected a whole number/],
+    [['matrix', '--runtimes', 'node', '--transports', 'bun'], 2, /bun on node: .*Bun/],
+    [['matrix', '--json', join(folder, 'no', 'such', 'folder.json')], 1, /--json .*ENOENT/],
+    [['engine', '--keys', '1000', '--grow-to', '1000'], 2, /--grow-to 1000: expected more than --keys 1000/],
+  ];
+  for (const [args, code, message] of refusals) {
+    const outcome = await run(['bench', ...args]);
+    expect(outcome).toMatchObject({ code, stdout: '' });
+    expect(outcome.stderr).toMatch(message);
+  }
+});
+
+test.skipIf(!existsSync('/proc/self/task'))('a signal ends it, and all that it has started', async () => {
+  const child = stopAfterwards(
+    startChild(node, 'dist/ringkv.js', ['bench', 'matrix', ...SMALL, '--runtimes', 'node', '--seconds', '100']),
+  );
+  // Its two children are the server and the load generator; the doctor, which comes before them, is alone.
+  const started = await waitFor(() => {
+    const pids = childrenOf(child.pid);
+    return pids.length === 2 ? pids : undefined;
+  });
+  child.stop('SIGINT').catch(() => {});
+  expect(await child.exit).toBe(130);
+  for (const pid of started) expect(existsSync(`/proc/${pid}`)).toBe(false);
+});
+
+const lies: readonly [what: string, lie: (chunk: Buffer) => Buffer | undefined, message: RegExp][] = [
+  [
+    'a value of another key',
+    // The digit before the version's, of every value that begins in the chunk.
+    (chunk) => replaceBytes(chunk, /(user\d{11})\d/g, '$1x'),
+    /GET user\d{12} answered a value that was never stored under it/,
+  ],
+  [
+    'nil for a value',
+    (chunk) => Buffer.concat([frameHeader(2), Buffer.of(0x91, 0xc0), chunk.subarray(0, 0)]),
+    /answered nil/,
+  ],
+  [
+    'an error',
+    () => Buffer.concat([frameHeader(10), Buffer.from('\x91\xc7\x06\x01\x92\xa2OP\xa1x', 'latin1')]),
+    /answered the error OP: x/,
+  ],
+  ['nothing, and hangs up', () => undefined, /the server ended a connection|a connection to the server is lost/],
+];
+
+test.each(lies)('a server that answers %s fails the run', async (_what, lie, message) => {
+  const server = await startServe();
+  stopAfterwards(server.child);
+  const plan: GeneratorPlan = {
+    address: await proxy(server.ready.address, lie),
+    connections: 2,
+    depth: 1,
+    keys: 2000,
+    valueBytes: 100,
+    batches: [1],
+    warmupSeconds: 0.05,
+    seconds: 60,
+    seed: 1,
+  };
+  const generator = stopAfterwards(startChild(node, 'dist/bench/generator.js', [JSON.stringify(plan)]));
+  expect(await generator.exit).toBe(1);
+  const events = generator.lines.map((line) => (JSON.parse(line) as GeneratorEvent).event);
+  expect(events).toEqual(['loaded']);
+  expect(generator.stderr).toMatch(message);
+});
+
+/**
+ * An address that is connected to the server's. Once a chunk of replies is long enough to be a value, which no reply is
+ * while keys are stored, `lie` changes it; undefined hangs up.
+ */
+async function proxy(address: string, lie: (chunk: Buffer) => Buffer | undefined): Promise<string> {
+  const { hostname, port } = new URL(address);
+  const listener = createServer((near) => {
+    const far = connect(Number(port), hostname);
+    near.pipe(far);
+    far.on('data', (chunk: Buffer) => {
+      const told = chunk.includes('user') ? lie(chunk) : chunk;
+      if (told === undefined) near.destroy();
+      else near.write(told);
+    });
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      one.on('error', () => other.destroy());
+      one.on('close', () => other.destroy());
+    }
+  });
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  ends.push(() => listener.close());
+  return `tcp://127.0.0.1:${(listener.address() as AddressInfo).port}`;
+}
+
+function frameHeader(length: number): Buffer {
+  const header = Buffer.alloc(5, 0xce);
+  header.writeUInt32BE(length, 1);
+  return header;
+}
+
+function replaceBytes(bytes: Buffer, pattern: RegExp, replacement: string): Buffer {
+  return Buffer.from(bytes.toString('latin1').replace(pattern, replacement), 'latin1');
+}
+
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return text === '' ? [] : text.split(' ').map(Number);
+}
+
+async function waitFor<T>(look: () => T | undefined): Promise<T> {
+  for (;;) {
+    const found = look();
+    if (found !== undefined) return found;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -1,0 +1,103 @@
+/** What the benchmark makes of its measurements, and how it shows them. */
+import { describe, expect, test } from 'vitest';
+import { LatencyHistogram } from '../../bench/latency.ts';
+import { summarize, summarizeFigures } from '../../bench/statistics.ts';
+import { formatMicros, formatNumber, formatRange, renderTable } from '../../bench/table.ts';
+
+describe('statistics', () => {
+  test('are median and range', () => {
+    expect(summarize([3])).toEqual({ median: 3, min: 3, max: 3 });
+    expect(summarize([10, 9, 100])).toEqual({ median: 10, min: 9, max: 100 });
+    expect(summarize([4, 1, 3, 2])).toEqual({ median: 2.5, min: 1, max: 4 });
+    expect(() => summarize([])).toThrow(RangeError);
+  });
+
+  test('keep figures apart by name', () => {
+    const figures = summarizeFigures([
+      { cpu: 1, ops: 30 },
+      { cpu: 2, ops: 10 },
+      { cpu: 9, ops: 20 },
+    ]);
+    expect(figures).toEqual({ cpu: { median: 2, min: 1, max: 9 }, ops: { median: 20, min: 10, max: 30 } });
+  });
+});
+
+describe('latency', () => {
+  test('has percentiles of what was recorded since the reset', () => {
+    const histogram = new LatencyHistogram();
+    histogram.record(5000);
+    histogram.reset();
+    // 1 to 1000 microseconds, and one that is far out.
+    for (let micros = 1; micros <= 1000; micros++) histogram.record(micros / 1000);
+    histogram.record(250);
+    const { p50Micros, p99Micros, p999Micros, maxMicros } = histogram.percentiles();
+    expect(p50Micros / 501).toBeCloseTo(1, 2);
+    expect(p99Micros / 991).toBeCloseTo(1, 2);
+    expect(p999Micros / 1000).toBeCloseTo(1, 2);
+    expect(maxMicros / 250_000).toBeCloseTo(1, 2);
+  });
+
+  test('counts what is longer than a minute as a minute', () => {
+    const histogram = new LatencyHistogram();
+    histogram.record(120_000);
+    expect(histogram.percentiles().maxMicros / 60_000_000).toBeCloseTo(1, 2);
+  });
+});
+
+describe('tables', () => {
+  test('align columns and mark the best of each', () => {
+    const table = renderTable(
+      [{ title: '' }, { title: 'ops/s', best: 'highest' }, { title: 'p50', best: 'lowest' }, { title: 'note' }],
+      [
+        [{ text: 'a' }, { text: '5.0 M', value: 5 }, { text: '12', value: 12 }, { text: 'x' }],
+        [{ text: 'longer' }, { text: '700 k', value: 0.7 }, { text: '9', value: 9 }, { text: '' }],
+        [{ text: '' }, { text: '1–2 M' }, { text: '-' }, { text: 'yy' }],
+      ],
+    );
+    expect(table).toBe(
+      [
+        '        ops/s   p50   note',
+        'a       5.0 M*   12      x',
+        'longer  700 k     9*',
+        '        1–2 M     -     yy',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  test('mark nothing where there is nothing to compare, and all that are equally good', () => {
+    const columns = [{ title: '' }, { title: 'n', best: 'highest' as const }];
+    expect(renderTable(columns, [[{ text: 'a' }, { text: '1', value: 1 }]])).not.toContain('*');
+    const equal = [
+      [{ text: 'a' }, { text: '1', value: 1 }],
+      [{ text: 'b' }, { text: '1', value: 1 }],
+    ];
+    expect(renderTable(columns, equal).match(/1\*/g)).toHaveLength(2);
+  });
+
+  test('refuse a row that does not fit', () => {
+    expect(() => renderTable([{ title: 'a' }], [[{ text: '1' }, { text: '2' }]])).toThrow(RangeError);
+  });
+
+  test('show three digits that count', () => {
+    const shown = [0, 0.0123, 0.1424, 1, 9.876, 87.65, 512.4, 1000, 52_100, 873_400, 5_210_000, 12_345_678, 3e9];
+    expect(shown.map(formatNumber)).toEqual([
+      '0.00',
+      '0.0123',
+      '0.142',
+      '1.00',
+      '9.88',
+      '87.7',
+      '512',
+      '1.00 k',
+      '52.1 k',
+      '873 k',
+      '5.21 M',
+      '12.3 M',
+      '3.00 G',
+    ]);
+    expect([85.24, 1204, 3_050_000].map(formatMicros)).toEqual(['85.2 µs', '1.20 ms', '3.05 s']);
+    expect(formatRange({ median: 2, min: 1, max: 3 }, formatNumber)).toBe('1.00–3.00');
+    expect(formatRange({ median: 2, min: 2, max: 2 }, formatNumber)).toBe('');
+  });
+});
