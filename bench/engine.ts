@@ -16,7 +16,7 @@ import { Progress } from './progress.ts';
 import { Random } from './random.ts';
 import { assertWritable, formatHead, type ReportHead, reportHead, writeReport } from './report.ts';
 import { type Summary, summarize, summarizeFigures } from './statistics.ts';
-import { selectRuntimes, survey } from './survey.ts';
+import { formatSkipped, type Skipped, selectRuntimes, survey, versionsOf } from './survey.ts';
 import { BEST_MARK, type Cell, type Column, formatMicros, formatNumber, formatRange, renderTable } from './table.ts';
 
 export interface EngineFlags {
@@ -35,6 +35,7 @@ export interface EngineFlags {
 /** The suite's JSON. */
 export interface EngineReport extends ReportHead {
   readonly suite: 'engine';
+  readonly skipped: readonly Skipped[];
   readonly rounds: readonly EngineRound[];
   readonly cells: readonly EngineCell[];
 }
@@ -74,12 +75,13 @@ export async function engine({ flags, json, context, signal }: EngineOptions): P
   if (flags.growTo <= flags.keys)
     throw usageError(`--grow-to ${flags.growTo}: expected more than --keys ${flags.keys}`);
   if (json !== undefined) assertWritable(json);
-  const { runtimes, versions } = selectRuntimes(await survey(context, signal), flags.runtimes);
-  const head = await reportHead('engine', versions, { ...flags });
-  process.stdout.write(formatHead(head));
+  const all = selectRuntimes(await survey(context, signal), flags.runtimes);
+  const { runtimes, skipped } = all;
+  const head = await reportHead('engine', versionsOf(all, runtimes), { ...flags });
+  process.stdout.write(formatHead(head) + formatSkipped(skipped));
   const subjects = runtimes.flatMap((runtime) => flags.engines.map((name): Subject => ({ runtime, engine: name })));
   const rounds = await measureRounds(subjects, flags, signal);
-  const report: EngineReport = { ...head, suite: 'engine', rounds, cells: summarizeRounds(subjects, rounds) };
+  const report: EngineReport = { ...head, suite: 'engine', skipped, rounds, cells: summarizeRounds(subjects, rounds) };
   process.stdout.write(formatEngines(report.cells, flags));
   if (json !== undefined) writeReport(json, report);
   return ExitCode.OK;

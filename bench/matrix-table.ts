@@ -2,6 +2,7 @@
 import { cellLabel } from './cell.ts';
 import type { MatrixCell, MatrixFlags, MatrixReport } from './matrix.ts';
 import type { Figures } from './plan.ts';
+import { formatSkipped } from './survey.ts';
 import { BEST_MARK, type Cell, type Column, formatNumber, formatRange, renderTable } from './table.ts';
 
 /** Stands before a throughput that the generator limited. */
@@ -38,14 +39,13 @@ export function formatMatrix(report: MatrixReport, flags: MatrixFlags): string {
     const cells = report.cells.filter((cell) => cell.batch === batch);
     return `\nbatch ${batch}\n${formatBatch(cells, rounds)}`;
   });
-  const skipped = report.skipped.map(({ label, reason }) => `skipped ${label}: ${reason}\n`);
   const limited = report.cells.some(({ generatorLimited }) => generatorLimited);
   return [
     `YCSB-B, ${keys} keys, values of ${valueSize} bytes, ${connections} connections with ${depth} frame${depth === 1 ? '' : 's'} in flight; `,
     `workload ${report.workload}, seed ${seed}\n`,
     `${rounds} round${rounds === 1 ? '' : 's'} of ${seconds} s, load generator on ${report.generator}\n`,
     ...tables,
-    ...(skipped.length === 0 ? [] : ['\n', ...skipped]),
+    ...(report.skipped.length === 0 ? [] : [`\n${formatSkipped(report.skipped)}`]),
     `\n${BEST_MARK} best of its column. Latency is per frame. Server and generator: CPU time per operation.\n`,
     ...(rounds > 1 ? [`Medians over the rounds; below each, the least and the greatest.\n`] : []),
     ...(limited ? [`${BOUND_MARK} The generator had no CPU left: the server can do at least this much.\n`] : []),

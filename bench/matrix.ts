@@ -19,7 +19,7 @@ import { Progress } from './progress.ts';
 import { Random } from './random.ts';
 import { assertWritable, formatHead, type ReportHead, reportHead, writeReport } from './report.ts';
 import { type Summary, summarizeFigures } from './statistics.ts';
-import { type Skipped, type Survey, selectCells, survey } from './survey.ts';
+import { type Skipped, type Survey, selectCells, survey, versionsOf } from './survey.ts';
 
 export interface MatrixFlags {
   readonly runtimes: readonly RuntimeName[];
@@ -84,12 +84,9 @@ export async function matrix({ flags, json, context, signal }: MatrixOptions): P
   if (json !== undefined) assertWritable(json);
   const all = await survey(context, signal);
   const chosen = selectCells(all, flags.runtimes, flags.transports);
-  if (chosen.cells.length === 0) {
-    const reasons = chosen.skipped.map(({ label, reason }) => `${label}: ${reason}`);
-    throw usageError(`nothing of what was asked for can run here; ${reasons.join('; ')}`);
-  }
   const generator = chooseGenerator(all, flags.generator);
-  const head = await reportHead('matrix', all.versions, { ...flags });
+  const runtimes = [...chosen.cells.map(({ runtime }) => runtime), generator];
+  const head = await reportHead('matrix', versionsOf(all, runtimes), { ...flags });
   process.stdout.write(formatHead(head));
   const { workload, rounds } = await measureRounds(chosen.cells, { flags, generator, context, signal });
   const report: MatrixReport = {

@@ -9,7 +9,7 @@ import { Random } from './random.ts';
 import { assertWritable, formatHead, type ReportHead, reportHead, writeReport } from './report.ts';
 import { startServerChild } from './server.ts';
 import { type Summary, summarize } from './statistics.ts';
-import { selectRuntimes, survey } from './survey.ts';
+import { formatSkipped, type Skipped, selectRuntimes, survey, versionsOf } from './survey.ts';
 import { BEST_MARK, formatRange, renderTable } from './table.ts';
 
 export interface StartFlags {
@@ -21,6 +21,7 @@ export interface StartFlags {
 /** The suite's JSON. */
 export interface StartReport extends ReportHead {
   readonly suite: 'start';
+  readonly skipped: readonly Skipped[];
   /** In the order of time. Rounds count from 1. */
   readonly rounds: readonly { readonly round: number; readonly runtime: RuntimeName; readonly readyMillis: number }[];
   readonly cells: readonly { readonly runtime: RuntimeName; readonly readyMillis: Summary }[];
@@ -37,9 +38,10 @@ export interface StartOptions {
 /** Resolves to the exit code. Rejects with a `CommandError` when a server does not get ready. */
 export async function start({ flags, json, context, signal }: StartOptions): Promise<number> {
   if (json !== undefined) assertWritable(json);
-  const { runtimes, versions } = selectRuntimes(await survey(context, signal), flags.runtimes);
-  const head = await reportHead('start', versions, { ...flags });
-  process.stdout.write(formatHead(head));
+  const all = selectRuntimes(await survey(context, signal), flags.runtimes);
+  const { runtimes, skipped } = all;
+  const head = await reportHead('start', versionsOf(all, runtimes), { ...flags });
+  process.stdout.write(formatHead(head) + formatSkipped(skipped));
   const random = new Random(flags.seed);
   const progress = new Progress(flags.rounds * runtimes.length);
   const rounds: StartReport['rounds'][number][] = [];
@@ -64,7 +66,7 @@ export async function start({ flags, json, context, signal }: StartOptions): Pro
     return { runtime: name, readyMillis: summarize(times) };
   });
   process.stdout.write(formatStarts(cells, flags.rounds));
-  const report: StartReport = { ...head, suite: 'start', rounds, cells };
+  const report: StartReport = { ...head, suite: 'start', skipped, rounds, cells };
   if (json !== undefined) writeReport(json, report);
   return ExitCode.OK;
 }

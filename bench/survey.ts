@@ -55,23 +55,41 @@ export async function survey(context: Context, signal: AbortSignal): Promise<Sur
   };
 }
 
-/** The runtimes of a survey that are asked for. Throws a `CommandError` when none of them is here. */
-export function selectRuntimes(all: Survey, names: readonly RuntimeName[]): Pick<Survey, 'runtimes' | 'versions'> {
-  const runtimes = all.runtimes.filter(({ name }) => names.includes(name));
-  if (runtimes.length === 0) throw usageError(`none of these runtimes can be used here: ${names.join(', ')}`);
-  return { runtimes, versions: Object.fromEntries(runtimes.map(({ name }) => [name, all.versions[name]!])) };
-}
-
-/** What is left of a survey when only some runtimes and transports are asked for. */
+/**
+ * What is left of a survey when only some runtimes and transports are asked for. Throws a `CommandError` when none of the
+ * cells works.
+ */
 export function selectCells(
   all: Survey,
   runtimes: readonly RuntimeName[],
   transports: readonly TransportName[],
 ): Survey {
   const labels = new Set<string>(runtimes.flatMap((runtime) => transports.map((one) => cellLabel(one, runtime))));
-  return {
-    ...all,
-    cells: all.cells.filter(({ runtime, transport }) => labels.has(cellLabel(transport, runtime.name))),
-    skipped: all.skipped.filter(({ label }) => labels.has(label) || runtimes.some((runtime) => runtime === label)),
-  };
+  const cells = all.cells.filter(({ runtime, transport }) => labels.has(cellLabel(transport, runtime.name)));
+  const skipped = all.skipped.filter(({ label }) => labels.has(label) || runtimes.some((name) => name === label));
+  if (cells.length === 0) throw nothingRuns(skipped);
+  return { ...all, cells, skipped };
+}
+
+/** What is left of a survey when only some runtimes are asked for, and their transports don't matter. Throws likewise. */
+export function selectRuntimes(all: Survey, names: readonly RuntimeName[]): Survey {
+  const runtimes = all.runtimes.filter(({ name }) => names.includes(name));
+  const skipped = all.skipped.filter(({ label }) => names.some((name) => name === label));
+  if (runtimes.length === 0) throw nothingRuns(skipped);
+  return { ...all, runtimes, skipped };
+}
+
+/** The versions of those runtimes, by their names. */
+export function versionsOf({ versions }: Survey, runtimes: readonly FoundRuntime[]): Record<string, string> {
+  return Object.fromEntries(runtimes.map(({ name }) => [name, versions[name]!]));
+}
+
+/** One line for each, for people. */
+export function formatSkipped(skipped: readonly Skipped[]): string {
+  return skipped.map(({ label, reason }) => `skipped ${label}: ${reason}\n`).join('');
+}
+
+function nothingRuns(skipped: readonly Skipped[]): CommandError {
+  const reasons = skipped.map(({ label, reason }) => `${label}: ${reason}`);
+  return usageError(`nothing of what was asked for can run here; ${reasons.join('; ')}`);
 }

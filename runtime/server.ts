@@ -9,13 +9,13 @@
  * ```
  */
 import { clearInterval, setInterval } from 'node:timers';
-import type { Engine, EngineName, EngineOptions } from '../core/engine/engine.ts';
 import { Shard } from '../core/server/shard.ts';
 import { formatAddress, parseAddress } from '../transports/address.ts';
 import type { TransportName } from '../transports/transport.ts';
 import { createTransport, naturalTransport } from '../transports/transports.ts';
 import { currentRuntime } from './choose.ts';
 import { DEFAULT_ADDRESS } from './defaults.ts';
+import { createEngine, type EngineName } from './engine.ts';
 import { packageVersion } from './package.ts';
 
 export type { EngineName, TransportName };
@@ -93,14 +93,4 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     close,
     [Symbol.asyncDispose]: () => close(),
   };
-}
-
-/** Only the engine that is used is loaded: compiling the other's WebAssembly would be felt at the start. */
-async function createEngine(name: EngineName, options: EngineOptions): Promise<Engine> {
-  if (name === 'map') {
-    const { createMapEngine } = await import('../core/engine/map.ts');
-    return createMapEngine(options);
-  }
-  const { createSwissEngine } = await import('../core/engine/swiss.ts');
-  return createSwissEngine(options);
 }

@@ -182,8 +182,12 @@ class BunConnection implements ServedConnection {
       backlog.consume(taken);
       if (taken < bytes.length) return;
     }
-    if (this.#ended) this.#socket.shutdown();
-    else this.handler?.drain();
+    if (this.#ended) {
+      this.#socket.shutdown();
+      return;
+    }
+    this.handler?.drain();
+    this.#serving?.delivered();
   }
 
   /** Returns how many bytes the kernel took. */
@@ -201,6 +205,7 @@ class BunConnection implements ServedConnection {
     if (this.#peerEnded) return;
     this.#peerEnded = true;
     this.handler?.end();
+    this.#serving?.delivered();
   }
 
   closed(reason: Error | undefined): void {

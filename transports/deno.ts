@@ -17,6 +17,9 @@ const LARGE_READ_BYTES = 64 * 1024;
 /** Most large buffers at a time, for all connections of a transport: 16 MiB. Beyond that they read in small pieces. */
 const LARGE_BUFFERS_MAX = 256;
 
+/** Size of the buffers that writes are made from; a turn's replies usually find room in one. Unit: bytes. */
+const STAGE_BYTES = 1024 * 1024;
+
 /** How long no connection is accepted after one could not be, since it fails at once again. Unit: milliseconds. */
 const ACCEPT_RETRY_MS = 100;
 
@@ -28,7 +31,7 @@ export function createDenoTransport(): Transport {
 class DenoTransport implements Transport {
   readonly name = 'deno';
   readonly addressKinds = ['tcp', 'unix'] as const;
-  readonly #buffers = new LargeBuffers();
+  readonly #buffers = new Buffers();
 
   availability() {
     return availableOn('deno');
@@ -81,12 +84,19 @@ class DenoTransport implements Transport {
   }
 }
 
-/** The large buffers that no connection reads into at the moment, and how many there are in all. */
-class LargeBuffers {
+/** Buffers that the connections of a transport share. */
+class Buffers {
   readonly #free: Uint8Array<ArrayBuffer>[] = [];
   #count = 0;
+  #stage = new Stage();
 
-  /** A large buffer, or nothing when all that may exist are in use. */
+  /** Where to copy bytes for a write; there is room for some. */
+  stage(): Stage {
+    if (this.#stage.full) this.#stage = new Stage();
+    return this.#stage;
+  }
+
+  /** A large buffer to read into, or nothing when all that may exist are in use. */
   take(): Uint8Array<ArrayBuffer> | undefined {
     const free = this.#free.pop();
     if (free !== undefined) return free;
@@ -100,14 +110,41 @@ class LargeBuffers {
   }
 }
 
+/** Room for bytes that are being written, used again once all of them have left. */
+class Stage {
+  readonly #bytes = new Uint8Array(STAGE_BYTES);
+  #used = 0;
+  #writes = 0;
+
+  get full(): boolean {
+    return this.#used === STAGE_BYTES;
+  }
+
+  /** Copies as much as there is room for, and returns the copy. It stays until it is released. */
+  copy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+    const start = this.#used;
+    const length = Math.min(bytes.length, STAGE_BYTES - start);
+    this.#bytes.set(length === bytes.length ? bytes : bytes.subarray(0, length), start);
+    this.#used += length;
+    this.#writes++;
+    return this.#bytes.subarray(start, start + length);
+  }
+
+  release(): void {
+    if (--this.#writes === 0) this.#used = 0;
+  }
+}
+
 class DenoConnection implements ServedConnection {
   readonly #conn: Deno.Conn;
-  readonly #buffers: LargeBuffers;
+  readonly #buffers: Buffers;
   readonly #serving: Serving | undefined;
   readonly #small = new Uint8Array(SMALL_READ_BYTES);
   readonly #backlog = new Backlog();
   #handler!: ConnectionHandler;
   #reading = false;
+  /** Given to the write under way and not taken yet, beside the backlog. */
+  #stagedBytes = 0;
   #writing = false;
   #paused = false;
   #ended = false;
@@ -117,7 +154,7 @@ class DenoConnection implements ServedConnection {
   #discarding = false;
   #closed = false;
 
-  constructor(conn: Deno.Conn, buffers: LargeBuffers, serving?: Serving) {
+  constructor(conn: Deno.Conn, buffers: Buffers, serving?: Serving) {
     this.#conn = conn;
     this.#buffers = buffers;
     this.#serving = serving;
@@ -131,12 +168,18 @@ class DenoConnection implements ServedConnection {
 
   send(bytes: Uint8Array): void {
     if (this.#ended || this.#closed) return;
-    this.#backlog.append(bytes);
-    if (!this.#writing) void this.#write();
+    if (this.#writing) {
+      this.#backlog.append(bytes);
+      return;
+    }
+    const stage = this.#buffers.stage();
+    const staged = stage.copy(bytes);
+    if (staged.length < bytes.length) this.#backlog.append(bytes.subarray(staged.length));
+    void this.#write(stage, staged);
   }
 
   get pendingBytes(): number {
-    return this.#backlog.bytes;
+    return this.#closed ? 0 : this.#stagedBytes + this.#backlog.bytes;
   }
 
   pauseReading(): void {
@@ -175,6 +218,7 @@ class DenoConnection implements ServedConnection {
         if (count === null) {
           this.#peerEnded = true;
           this.#handler.end();
+          this.#serving?.delivered();
           this.#closeWhenBothEnded();
           break;
         }
@@ -203,23 +247,33 @@ class DenoConnection implements ServedConnection {
     return buffer === this.#small ? (this.#buffers.take() ?? this.#small) : buffer;
   }
 
-  /** Writes until nothing waits any more. */
-  async #write(): Promise<void> {
+  /** Writes what was staged, then until nothing waits any more. */
+  async #write(stage: Stage, staged: Uint8Array<ArrayBuffer>): Promise<void> {
     this.#writing = true;
     const backlog = this.#backlog;
     try {
+      this.#stagedBytes = staged.length;
+      while (this.#stagedBytes > 0) {
+        this.#stagedBytes -= await this.#conn.write(staged.subarray(staged.length - this.#stagedBytes));
+        if (this.#closed) return;
+      }
+      stage.release();
       while (backlog.bytes > 0) {
         const taken = await this.#conn.write(backlog.first());
         if (this.#closed) return;
         backlog.consume(taken);
-        if (backlog.bytes === 0 && !this.#ended) this.#handler.drain();
       }
     } catch (error) {
       this.#close(error);
       return;
     }
     this.#writing = false;
-    if (this.#ended) this.#shutdown();
+    if (this.#ended) {
+      this.#shutdown();
+      return;
+    }
+    this.#handler.drain();
+    this.#serving?.delivered();
   }
 
   /** Ends our direction. */

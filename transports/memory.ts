@@ -140,11 +140,15 @@ class MemoryConnection implements ServedConnection {
     this.#deliverBytes();
     if (this.#drained && !this.#closed) {
       this.#drained = false;
-      if (!this.#ended && this.pendingBytes === 0) this.handler.drain();
+      if (!this.#ended && this.pendingBytes === 0) {
+        this.handler.drain();
+        this.#serving?.delivered();
+      }
     }
     if (this.#peer.#ended && this.#inbox.bytes === 0 && !this.#paused && !this.#endDelivered && !this.#closed) {
       this.#endDelivered = true;
       this.handler.end();
+      this.#serving?.delivered();
     }
     if (this.#ended && this.#endDelivered) this.#closed = true;
     if (this.#closed && !this.#closeDelivered) {

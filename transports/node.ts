@@ -43,7 +43,7 @@ class NodeTransport implements Transport {
     });
     await listening(server, address);
     // A connection that could not be accepted (no descriptor left, say) is the peer's loss, not the server's.
-    server.on('error', () => {});
+    server.on('error', ignore);
     return {
       address: addressOf(server, address),
       close: (graceMs) => serving.close(graceMs, () => server.close()),
@@ -83,6 +83,8 @@ class NodeTransport implements Transport {
   }
 }
 
+function ignore(): void {}
+
 /** Buffers that all connections of a transport share. */
 class Buffers {
   /** Only one connection reads at a time, and what it read is borrowed until its handler returns. */
@@ -118,7 +120,6 @@ class NodeConnection implements ServedConnection {
   #discarding = false;
   /** The handler waits for `drain`. */
   #waiting = false;
-  #error: Error | undefined;
 
   constructor(buffers: Buffers, serving?: Serving) {
     this.#buffers = buffers;
@@ -143,12 +144,14 @@ class NodeConnection implements ServedConnection {
         this.#received(new Uint8Array(buffer, byteOffset, length));
       });
     }
-    socket.on('end', () => this.handler.end());
-    socket.on('error', (error) => {
-      this.#error = error;
+    socket.on('end', () => {
+      this.handler.end();
+      this.#serving?.delivered();
     });
+    // What went wrong is told by `close`; without a listener it would end the process.
+    socket.on('error', ignore);
     socket.on('close', () => {
-      this.handler.close(this.#error);
+      this.handler.close(socket.errored ?? undefined);
       this.#serving?.gone(this);
     });
   }
@@ -201,7 +204,9 @@ class NodeConnection implements ServedConnection {
   readonly #written = (): void => {
     if (!this.#waiting || this.#socket.writableLength > 0) return;
     this.#waiting = false;
-    if (!this.#ended && !this.#socket.destroyed) this.handler.drain();
+    if (this.#ended || this.#socket.destroyed) return;
+    this.handler.drain();
+    this.#serving?.delivered();
   };
 }
 

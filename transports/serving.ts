@@ -43,7 +43,7 @@ export class Serving {
   }
 
   /**
-   * Bytes were delivered to a handler, so a turn is under way. It ends once the event loop has delivered all that was
+   * An event was delivered to a handler, so a turn is under way. It ends once the event loop has delivered all that was
    * ready: all three runtimes run immediates after the I/O events of a round, before they wait again.
    */
   delivered(): void {
@@ -54,7 +54,7 @@ export class Serving {
 
   readonly #endTurn = (): void => {
     this.#turnOpen = false;
-    this.#handler.turnEnd();
+    if (this.#handler.turnEnd()) this.delivered();
   };
 
   /** The end as `Listener.close` promises it; `stopListening` is called once, and awaited. */

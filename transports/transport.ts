@@ -30,9 +30,10 @@ export interface ServerHandler {
   open(connection: Connection): ConnectionHandler;
   /**
    * The turn is over: the transport has delivered every event that was there and is about to wait. Called at least once
-   * after each `data`, before the loop sleeps; the replies of the turn leave here.
+   * after each `data`, `drain` and `end`, before the loop sleeps; the replies of the turn leave here. Returns whether work
+   * is left, which the transport gives another turn soon, after the events that are there by then.
    */
-  turnEnd(): void;
+  turnEnd(): boolean;
 }
 
 export interface Listener {

@@ -67,14 +67,14 @@ export class Session implements ConnectionHandler {
     if (from < bytes.length) this.#executeFrames(from === 0 ? bytes : bytes.subarray(from));
   }
 
+  /** What waited for the peer goes on, since it has taken its replies. */
   drain(): void {
-    if (!this.#blocked) return;
+    if (!this.#blocked || this.#closed) return;
     this.#blocked = false;
     const rest = this.#rest.subarray(0, this.#restBytes);
     this.#rest = NOTHING;
     this.#restBytes = 0;
     if (rest.length > 0) this.#executeFrames(rest);
-    this.#shard.turnEnd();
     if (this.#blocked || this.#closed) return;
     if (this.#peerEnded) this.#finish();
     else this.#connection.resumeReading();
@@ -102,7 +102,10 @@ export class Session implements ConnectionHandler {
     if (this.#closed) return;
     this.#connection.send(bytes);
     if (this.#refusing && this.#turnBytes === 0) this.#connection.end();
-    else if (!this.#blocked && this.#connection.pendingBytes > OUTPUT_HIGH_WATER_BYTES) this.#block();
+    else if (this.#blocked) {
+      // The kernel took all of it at once, so no `drain` will come.
+      if (this.#connection.pendingBytes === 0) this.#shard.waitsForTurn(this);
+    } else if (this.#connection.pendingBytes > OUTPUT_HIGH_WATER_BYTES) this.#block();
   }
 
   #executeFrames(bytes: Uint8Array): void {

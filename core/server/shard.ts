@@ -63,6 +63,8 @@ export class Shard {
   #partCount = 0;
   readonly #partSession: (Session | undefined)[] = [];
   readonly #partEnd: number[] = [];
+  /** Sessions that go on in the next turn. */
+  #waiting: Session[] = [];
 
   constructor(options: ShardOptions) {
     this.#options = options;
@@ -113,10 +115,27 @@ export class Shard {
     return readable;
   }
 
-  /** Sends the replies of the turn. Called by the transport when it has delivered all there was; twice is fine. */
-  turnEnd(): void {
+  /**
+   * Sends the replies of the turn. Called by the transport when it has delivered all there was; twice is fine. Returns
+   * whether sessions wait for another turn.
+   */
+  turnEnd(): boolean {
+    if (this.#waiting.length > 0) {
+      const sessions = this.#waiting;
+      this.#waiting = [];
+      for (const session of sessions) session.drain();
+    }
+    if (this.#partCount > 0) this.#flush();
+    return this.#waiting.length > 0;
+  }
+
+  /** A session had stopped, its replies have left, and it goes on in the next turn. */
+  waitsForTurn(session: Session): void {
+    this.#waiting.push(session);
+  }
+
+  #flush(): void {
     const count = this.#partCount;
-    if (count === 0) return;
     const { engine } = this;
     this.#partCount = 0;
     this.#counters.turns++;

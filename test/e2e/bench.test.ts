@@ -1,6 +1,6 @@
 /** The benchmark as a user runs it, small, so that it cannot rot: what it measures, what it says, and what it refuses. */
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { type Child, runtimes, startChild } from '../support/children.ts';
 import { node, run, startServe } from '../support/command.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ringkv-bench-'));
+const here = runtimes().map(({ name }) => name);
 const ends: (() => unknown)[] = [];
 
 afterEach(async () => {
@@ -30,12 +31,23 @@ function readJson<T>(file: string): T {
   return JSON.parse(readFileSync(file, 'utf8')) as T;
 }
 
-const SMALL = ['--keys', '2000', '--seconds', '0.3', '--connections', '4'];
+const SMALL = ['--keys', '2000', '--connections', '4'];
 
 test('matrix measures every cell that works and says why the others do not', async () => {
   const file = join(folder, 'matrix.json');
-  const names = runtimes().map(({ name }) => name);
-  const args = ['--runtimes', names.join(','), '--transports', 'node,bun', '--batches', '1,16', '--rounds', '2'];
+  const names = here.filter((name) => name !== 'deno');
+  const args = [
+    '--runtimes',
+    names.join(','),
+    '--transports',
+    'node,bun',
+    '--batches',
+    '1,16',
+    '--rounds',
+    '2',
+    '--seconds',
+    '0.3',
+  ];
   const { code, stdout, stderr } = await run(['bench', 'matrix', ...SMALL, ...args, '--seed', '5', '--json', file]);
   expect(stderr).toBe('');
   expect(code).toBe(0);
@@ -85,22 +97,8 @@ test('matrix measures every cell that works and says why the others do not', asy
 
 test('engine and start tell their figures', async () => {
   const engineFile = join(folder, 'engine.json');
-  const engine = await run(
-    [
-      'bench',
-      'engine',
-      '--runtimes',
-      'node',
-      '--keys',
-      '2000',
-      '--grow-to',
-      '20000',
-      '--seconds',
-      '0.1',
-      '--rounds',
-      '1',
-    ].concat(['--json', engineFile]),
-  );
+  const sizes = ['--keys', '2000', '--grow-to', '20000', '--seconds', '0.1', '--rounds', '1'];
+  const engine = await run(['bench', 'engine', '--runtimes', 'node', ...sizes, '--json', engineFile]);
   expect(engine).toMatchObject({ code: 0, stderr: '' });
   const { cells } = readJson<EngineReport>(engineFile);
   expect(cells.map((cell) => `${cell.engine} on ${cell.runtime}`)).toEqual(['swiss on node', 'map on node']);
@@ -132,7 +130,7 @@ test('what makes no sense is refused before anything is measured', async () => {
   }
 });
 
-test.skipIf(!existsSync('/proc/self/task'))('a signal ends it, and all that it has started', async () => {
+test.skipIf(!existsSync('/proc/self/stat'))('a signal ends it, and all that it has started', async () => {
   const child = stopAfterwards(
     startChild(node, 'dist/ringkv.js', ['bench', 'matrix', ...SMALL, '--runtimes', 'node', '--seconds', '100']),
   );
@@ -149,15 +147,11 @@ test.skipIf(!existsSync('/proc/self/task'))('a signal ends it, and all that it h
 const lies: readonly [what: string, lie: (chunk: Buffer) => Buffer | undefined, message: RegExp][] = [
   [
     'a value of another key',
-    // The digit before the version's, of every value that begins in the chunk.
+    // The last digit of the key that each value begins with.
     (chunk) => replaceBytes(chunk, /(user\d{11})\d/g, '$1x'),
     /GET user\d{12} answered a value that was never stored under it/,
   ],
-  [
-    'nil for a value',
-    (chunk) => Buffer.concat([frameHeader(2), Buffer.of(0x91, 0xc0), chunk.subarray(0, 0)]),
-    /answered nil/,
-  ],
+  ['nil for a value', () => Buffer.concat([frameHeader(2), Buffer.of(0x91, 0xc0)]), /answered nil/],
   [
     'an error',
     () => Buffer.concat([frameHeader(10), Buffer.from('\x91\xc7\x06\x01\x92\xa2OP\xa1x', 'latin1')]),
@@ -225,9 +219,19 @@ function replaceBytes(bytes: Buffer, pattern: RegExp, replacement: string): Buff
   return Buffer.from(bytes.toString('latin1').replace(pattern, replacement), 'latin1');
 }
 
-function childrenOf(pid: number): number[] {
-  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-  return text === '' ? [] : text.split(' ').map(Number);
+function childrenOf(parent: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        // After the name in brackets: the state, then the parent's id.
+        return Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1]) === parent;
+      } catch {
+        // It has ended meanwhile.
+        return false;
+      }
+    })
+    .map(Number);
 }
 
 async function waitFor<T>(look: () => T | undefined): Promise<T> {
