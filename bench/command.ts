@@ -1,4 +1,5 @@
 /** The suites of `ringkv bench` and their flags. A suite is loaded when it is called. */
+import process from 'node:process';
 import { MAX_FRAME_OPERATIONS } from '../core/protocol.ts';
 import { type Command, type Context, defineCommand } from '../runtime/command/cli.ts';
 import { TRANSPORT_NAMES } from '../runtime/command/commands.ts';
@@ -6,6 +7,7 @@ import { signalExitCode } from '../runtime/command/errors.ts';
 import {
   choice,
   flag,
+  flagName,
   integer,
   listOf,
   optionalFlag,
@@ -88,6 +90,7 @@ const matrixCommand = defineCommand({
   ],
   run({ quick, json, ...given }, _words, context) {
     const flags = withDefaults(given, quick ? MATRIX_QUICK : MATRIX_DEFAULTS);
+    if (quick) sayWhatIsCut(flags, MATRIX_DEFAULTS);
     return interruptible(context, async (signal) => {
       const { matrix } = await import('./matrix.ts');
       return matrix({ flags, json, context, signal });
@@ -138,6 +141,7 @@ const engineCommand = defineCommand({
   examples: ['engine --quick', 'engine --runtimes node,bun --engines swiss', 'engine --json engine.json'],
   run({ quick, json, ...given }, _words, context) {
     const flags = withDefaults(given, quick ? ENGINE_QUICK : ENGINE_DEFAULTS);
+    if (quick) sayWhatIsCut(flags, ENGINE_DEFAULTS);
     return interruptible(context, async (signal) => {
       const { engine } = await import('./engine.ts');
       return engine({ flags, json, context, signal });
@@ -181,6 +185,16 @@ function withDefaults<Given extends object, Defaults extends { readonly [Name in
 ): Omit<Given, keyof Defaults> & Defaults {
   const there = Object.entries(given).filter(([, value]) => value !== undefined);
   return { ...defaults, ...Object.fromEntries(there) } as Omit<Given, keyof Defaults> & Defaults;
+}
+
+/** Nobody shall take the figures of a quick run for those of a whole one. */
+function sayWhatIsCut<Name extends string>(
+  flags: Readonly<Record<NoInfer<Name>, number>>,
+  defaults: Readonly<Record<Name, number>>,
+): void {
+  const names = (Object.keys(defaults) as Name[]).filter((name) => flags[name] !== defaults[name]);
+  const cuts = names.map((name) => `${flagName(name)} ${flags[name]} instead of ${defaults[name]}`);
+  process.stdout.write(`quick: ${cuts.join(', ')}\n`);
 }
 
 /**

@@ -120,6 +120,7 @@ export class Queue {
       this.#writer.raw(bytes.subarray(request.start, request.end));
       request.start = start;
       request.end = this.#writer.length;
+      request.wasSent = false;
       this.#requests.push(request);
     }
   }

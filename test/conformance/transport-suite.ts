@@ -8,7 +8,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Child, type Runtime, startChild } from '../support/children.ts';
 import { dialSocket, type Peer, type ServerUnderTest, startServer } from '../support/transport-peers.ts';
 
@@ -45,6 +45,10 @@ export function serverSuite(start: () => Promise<ServerUnderTest>, floodBytes: (
   const allGone = async () => {
     while ((await server.stats()).open > 0);
   };
+  beforeEach(async () => {
+    await allGone();
+    server.forget();
+  });
   afterEach(() => {
     expect(server.lines.filter((line) => line.startsWith('WRONG'))).toEqual([]);
   });
@@ -147,6 +151,26 @@ export function serverSuite(start: () => Promise<ServerUnderTest>, floodBytes: (
     await server.event(/^close \d+ mode f clean/);
   });
 
+  it('keeps what waits for one peer apart from what others are sent meanwhile', async () => {
+    const slow = await server.dial();
+    slow.pause();
+    slow.write(Buffer.from('s'));
+    for (let i = 0; i < 20; i++) {
+      const quick = await server.dial();
+      const sent = randomBytes(300_000);
+      quick.write(Buffer.from('e'));
+      quick.write(sent);
+      expect((await quick.read(sent.length)).equals(sent)).toBe(true);
+      quick.end();
+      await quick.ended;
+    }
+    slow.resume();
+    const expected = floodBytes();
+    expect((await slow.read(expected.length)).equals(expected)).toBe(true);
+    slow.end();
+    await slow.ended;
+  });
+
   it('sends everything before it half-closes, when the peer ends with a reply under way', async () => {
     const peer = await server.dial();
     peer.pause();
@@ -178,7 +202,6 @@ export function serverSuite(start: () => Promise<ServerUnderTest>, floodBytes: (
   });
 
   it('leaks nothing after 200 connections', async () => {
-    await allGone();
     const before = await server.stats();
     const peers = await Promise.all(Array.from({ length: 200 }, () => server.dial()));
     for (const peer of peers) peer.write(Buffer.from('ex'));

@@ -125,7 +125,8 @@ export class ScriptedConnection {
 
   /** The operations of the next frame. */
   async frame(): Promise<WireOperation[]> {
-    return decode((await this.frameBytes()).subarray(5)) as WireOperation[];
+    // As a plain array of bytes, so that what is binary in it is one too.
+    return decode(new Uint8Array(await this.frameBytes()).subarray(5)) as WireOperation[];
   }
 
   /** Resolves when the client has half-closed, or all of the connection is gone. Fails when it sends more before. */

@@ -11,12 +11,15 @@ import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 
 const FLOOD_BYTES = 32 * 1024 * 1024;
+/** Size of a step. It fits what a transport may stage for one write. */
+const STEP_BYTES = 50_000;
+
 const ECHO_HIGH_WATER_BYTES = 256 * 1024;
 
-/** The bytes that a flood sends. */
-export function floodBytes() {
-  const bytes = new Uint8Array(FLOOD_BYTES);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = (i * 31 + (i >>> 12)) & 0xff;
+/** The bytes that a flood sends, or a part of them. */
+export function floodBytes(from = 0, to = FLOOD_BYTES) {
+  const bytes = new Uint8Array(to - from);
+  for (let i = from; i < to; i++) bytes[i - from] = (i * 31 + (i >>> 12)) & 0xff;
   return bytes;
 }
 
@@ -26,7 +29,8 @@ export function floodBytes() {
  * - `h` half-close: sends `bye`, ends, and goes on receiving
  * - `d` destroys the connection at once
  * - `p` pauses reading until the command `resume`; ends when the peer has ended
- * - `f` flood: sends `floodBytes()` at once
+ * - `f` flood: sends `floodBytes()` at once; ends when the peer has ended
+ * - `s` steps: sends the same in pieces, each when the one before has left; ends when the peer has ended
  */
 export async function startApp(transport, address, formatAddress, print) {
   const sessions = new Map();
@@ -37,7 +41,7 @@ export async function startApp(transport, address, formatAddress, print) {
   const app = {
     open(connection) {
       const id = ++opened;
-      const session = { connection, mode: '', echo: [], peerEnded: false };
+      const session = { connection, mode: '', echo: [], peerEnded: false, steps: 0 };
       sessions.set(id, session);
       const settle = () => {
         if (session.mode === 'e' && session.peerEnded && session.echo.length === 0) connection.end();
@@ -47,6 +51,15 @@ export async function startApp(transport, address, formatAddress, print) {
         session.echo = [];
         if (connection.pendingBytes > ECHO_HIGH_WATER_BYTES) connection.pauseReading();
         settle();
+      };
+      const step = () => {
+        const from = session.steps++ * STEP_BYTES;
+        if (from < FLOOD_BYTES) connection.send(floodBytes(from, Math.min(from + STEP_BYTES, FLOOD_BYTES)));
+      };
+      // Each step ends in one `drain`, or none when the kernel took it at once.
+      const steps = () => {
+        do step();
+        while (connection.pendingBytes === 0 && session.steps * STEP_BYTES < FLOOD_BYTES);
       };
       return {
         data(bytes) {
@@ -71,7 +84,7 @@ export async function startApp(transport, address, formatAddress, print) {
               // They were borrowed until `send` returned: what is still to leave must not be seen to change.
               bytesToSend.fill(0);
               print(`pending ${connection.pendingBytes}`);
-            }
+            } else if (session.mode === 's') steps();
           }
           received += bytes.length - from;
           if (session.mode === 'e') session.echo.push(bytes.slice(from));
@@ -80,12 +93,13 @@ export async function startApp(transport, address, formatAddress, print) {
         drain() {
           if (connection.pendingBytes !== 0) print(`WRONG drain with ${connection.pendingBytes} pending on ${id}`);
           if (session.mode === 'f') print('drain');
+          else if (session.mode === 's') steps();
           else if (session.mode === 'e') connection.resumeReading();
         },
         end() {
           if (session.peerEnded) print(`WRONG second end on ${id}`);
           session.peerEnded = true;
-          if (session.mode === 'f' || session.mode === 'p') connection.end();
+          if (['f', 'p', 's'].includes(session.mode)) connection.end();
           settle();
           print(`end ${id} mode ${session.mode}`);
         },

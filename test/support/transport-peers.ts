@@ -45,6 +45,8 @@ export interface ServerUnderTest {
   command(line: string): void;
   /** The next line that matches and that no earlier call has taken. */
   event(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Drops the lines that nobody has taken. */
+  forget(): void;
   stats(): Promise<Stats>;
   stop(): Promise<void>;
 }
@@ -78,6 +80,10 @@ class Events {
     }
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => this.#waiters.push({ pattern, resolve, reject }));
+  }
+
+  forget(): void {
+    this.#untaken.length = 0;
   }
 
   fail(error: Error): void {
@@ -136,6 +142,7 @@ function serverUnderTest(
     dial,
     command,
     event: (pattern) => events.next(pattern),
+    forget: () => events.forget(),
     async stats() {
       command('stats');
       const [, json] = await events.next(/^stats (.*)/);

@@ -1,4 +1,5 @@
 /** The client against servers and networks that misbehave: real sockets, a scripted server, and time that stands still. */
+import { decode } from '@msgpack/msgpack';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Client } from '../../core/client/client.ts';
 import type { RingkvError } from '../../core/client/errors.ts';
@@ -26,12 +27,14 @@ afterEach(() => server.stop());
 
 function open(options: Partial<ClientOptions> = {}): Promise<Client> {
   const transport = createNodeTransport();
+  // The client of one test may tell of its end only while the next one runs.
+  const [said, waiters] = [states, stateWaiters];
   return Client.open({
     timers,
     connect: (opened, signal) => transport.connect(parseAddress(server.address), opened, signal),
     onState(state, cause) {
-      states.push([state, cause?.code]);
-      for (const waiter of stateWaiters.filter((each) => each.state === state)) waiter.resolve();
+      said.push([state, cause?.code]);
+      for (const waiter of waiters.filter((each) => each.state === state)) waiter.resolve();
     },
     ...options,
   });
@@ -55,18 +58,18 @@ async function lose(connection: ScriptedConnection): Promise<void> {
   await lost;
 }
 
-/** Lets the client's pause pass, and answers its HELLO. */
+/** Lets the first or second of the client's pauses pass, and answers its HELLO. */
 async function reconnected(hello = HELLO): Promise<ScriptedConnection> {
   const greeted = server.greeted(hello);
   const connected = becomes('connected');
-  timers.advance(5000);
+  timers.advance(100);
   const connection = await greeted;
   await connected;
   return connection;
 }
 
 /** Fails with what it was fulfilled with. */
-async function failure(promise: Promise<unknown>): Promise<RingkvError & { cause?: RingkvError }> {
+async function failure(promise: Promise<unknown>): Promise<RingkvError> {
   const value = await promise.then(
     (result) => ({ result }),
     (error: RingkvError) => error,
@@ -79,7 +82,7 @@ describe('frames', () => {
   test('operations of one tick travel in one, whose bytes are those of the protocol', async () => {
     const [client, connection] = await pair();
     const results = Promise.all([client.set('a', '1'), client.get('a')]);
-    expect(hex(await connection.frameBytes())).toBe('ce0000000b929302a161a131929201a161'.replace('929201', '9201'));
+    expect(hex(await connection.frameBytes())).toBe('ce0000000b929302a161a1319201a161');
     connection.write(fromHex('CE 00 00 00 04  92  C3  A1 31'));
     expect(await results).toEqual([true, '1']);
   });
@@ -128,7 +131,7 @@ describe('frames', () => {
     for (; seen.length < keys.length; frames++) {
       const bytes = await connection.frameBytes();
       expect(bytes.length - 5).toBeLessThanOrEqual(100);
-      const operations = (await decoded(bytes)) as [number, string][];
+      const operations = decode(bytes.subarray(5)) as [number, string][];
       seen.push(...operations.map(([, key]) => key));
       connection.reply(operations.map(([, key]) => key));
     }
@@ -156,7 +159,6 @@ describe('frames', () => {
     connection.reply([0]);
     connection.reply([1, 2, 3]);
     expect(await Promise.all([single, batch])).toEqual([0, [1, 2, 3]]);
-    expect(() => client.batch().get('x'.repeat(40)).send()).not.toThrow();
     expect(await failure(client.batch().get('x'.repeat(40)).send())).toMatchObject({ code: 'ARGUMENT' });
   });
 });
@@ -322,7 +324,7 @@ describe('a lost connection', () => {
     const second = await reconnected();
     await second.frame();
     await lose(second);
-    timers.advance(3000);
+    timers.advance(8000);
     expect(await failure(read)).toMatchObject({
       code: 'TIMEOUT',
       message: expect.stringMatching(/GET could not be sent in time: not connected: /),
@@ -356,7 +358,7 @@ describe('a lost connection', () => {
       timers.advance(10);
       for (const each of gone) expect(await failure(each)).toMatchObject({ code: 'TIMEOUT' });
     }
-    const [kept] = [client.set('kept', value, { timeoutMs: 100_000 })];
+    const kept = client.set('kept', value, { timeoutMs: 100_000 });
     const second = await reconnected();
     expect(await second.frame()).toEqual([[Op.SET, 'kept', value]]);
     second.reply([true]);
@@ -456,13 +458,12 @@ describe('a refusal of everything', () => {
     await lose(good);
     const waiting = client.get('a');
     const accepted = server.connection();
-    timers.advance(5000);
+    timers.advance(50);
     const second = await accepted;
     expect(await second.frame()).toEqual([[Op.HELLO, { version: 1, token: 'secret' }]]);
     const patient = client.get('b', { timeoutMs: 100_000 });
     second.reply([wireError('AUTH', 'wrong token')]);
-    for (const each of [waiting, patient]) expect(await failure(each)).toMatchObject({ code: expect.any(String) });
-    expect(await failure(patient)).toMatchObject({ code: 'AUTH' });
+    for (const each of [waiting, patient]) expect(await failure(each)).toMatchObject({ code: 'AUTH' });
   });
 });
 
@@ -473,7 +474,6 @@ describe('what is not the protocol', () => {
     ['too few results', frame([1])],
     ['too many results', frame([1, true, 3])],
     ['results of another kind', frame([1, 'yes'])],
-    ['bytes after the results', fromHex('ce00000004 9201c3 c0')],
     ['results cut off', fromHex('ce00000003 9201 d9')],
     ['what is no MessagePack', fromHex('ce00000003 92c1c1')],
     ['more than may come', fromHex('ceffffffff')],
@@ -497,6 +497,17 @@ describe('what is not the protocol', () => {
     expect(await second.frame()).toEqual([[Op.PING]]);
     second.reply(['PONG']);
     expect(await ping).toBe('PONG');
+  });
+
+  test('bytes after the results: those were read, what follows was not', async () => {
+    const [client, connection] = await pair();
+    const [read, write] = [client.get('a'), client.set('b', 1)];
+    await connection.frame();
+    const next = client.set('c', 1);
+    await connection.frame();
+    connection.write(Buffer.concat([fromHex('ce00000004 9201c3c0'), frame([true])]));
+    expect(await Promise.all([read, write])).toEqual([1, true]);
+    expect(await failure(next)).toMatchObject({ code: 'UNKNOWN_OUTCOME', cause: { code: 'PROTOCOL' } });
   });
 
   test('a reply nobody asked for', async () => {
@@ -650,9 +661,4 @@ describe('closing', () => {
 function withAbort(): { signal: AbortSignal; abort: () => void } {
   const controller = new AbortController();
   return { signal: controller.signal, abort: () => controller.abort() };
-}
-
-async function decoded(bytes: Uint8Array): Promise<unknown> {
-  const { decode } = await import('@msgpack/msgpack');
-  return decode(bytes.subarray(5));
 }

@@ -47,6 +47,10 @@ describe('parseAddress', () => {
       fc.record({ kind: fc.constant('unix' as const), path: fc.stringMatching(/^\/[a-z][a-z/.]{0,50}$/) }),
       fc.record({ kind: fc.constant('memory' as const), name: fc.string({ minLength: 1 }) }),
     );
-    fc.assert(fc.property(address, (original) => expect(parseAddress(formatAddress(original))).toEqual(original)));
+    fc.assert(
+      fc.property(address, (original) => {
+        expect(parseAddress(formatAddress(original))).toEqual(original);
+      }),
+    );
   });
 });
