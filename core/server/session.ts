@@ -177,7 +177,7 @@ export class Session implements ConnectionHandler {
 
   /** Answers with the error of a whole payload; the connection is closed once it has been sent. */
   #refuse(code: ErrorCode, message: string): void {
-    this.#shard.turnEnd();
+    this.#shard.flush();
     this.#refusing = true;
     this.#rest = NOTHING;
     this.#restBytes = 0;
@@ -193,7 +193,7 @@ export class Session implements ConnectionHandler {
   /** The peer has ended and everything it sent was executed: its replies leave, then our end. */
   #finish(): void {
     if (this.#restBytes > 0) this.#refuse(ErrorCode.FRAME, 'the connection ended inside a frame');
-    this.#shard.turnEnd();
+    this.#shard.flush();
     if (!this.#closed) this.#connection.end();
   }
 }

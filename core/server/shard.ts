@@ -2,7 +2,7 @@
  * A shard: one engine and its sessions, owned by one thread, sharing nothing. It collects what the sessions execute into
  * turns and lets the replies of a turn leave together, which is where a log will put its one commit per turn.
  */
-import { pack, unpack } from 'msgpackr';
+import { pack, unpack } from 'msgpackr/pack';
 import type { Connection, ConnectionHandler } from '../connection.ts';
 import type { Engine, EngineHost } from '../engine/engine.ts';
 import { Writer } from '../msgpack.ts';
@@ -110,8 +110,7 @@ export class Shard {
     const readable = engine.execute(offset, length, this.#turnMs);
     this.#counters.frames++;
     this.#addPart(session, before);
-    // The session must not find its own earlier replies gone while it still counts them, so the turn ends between frames.
-    if (engine.outputBytes > TURN_OUTPUT_BYTES_MAX) this.turnEnd();
+    if (engine.outputBytes > TURN_OUTPUT_BYTES_MAX) this.flush();
     return readable;
   }
 
@@ -125,7 +124,7 @@ export class Shard {
       this.#waiting = [];
       for (const session of sessions) session.drain();
     }
-    if (this.#partCount > 0) this.#flush();
+    this.flush();
     return this.#waiting.length > 0;
   }
 
@@ -134,8 +133,13 @@ export class Shard {
     this.#waiting.push(session);
   }
 
-  #flush(): void {
+  /**
+   * Sends what the turn has gathered so far. Unlike `turnEnd` it lets no other session execute anything, so a session may
+   * call for it between two of its frames, whose bytes lie in the engine's input.
+   */
+  flush(): void {
     const count = this.#partCount;
+    if (count === 0) return;
     const { engine } = this;
     this.#partCount = 0;
     this.#counters.turns++;

@@ -563,7 +563,7 @@ describe('limits', () => {
     const [client, connection] = await pair({ timeoutMs: 20_000 });
     connection.socket.pause();
     // Enough for the sockets' buffers on both sides, and much more than the client puts before a connection at once.
-    const large = Array.from({ length: 20 }, (_, i) => client.set(`large${i}`, new Uint8Array(4 * 1024 * 1024)));
+    const large = Array.from({ length: 20 }, (_, i) => client.set(`large${i}`, new Uint8Array(1024 * 1024)));
     for (const each of large) each.catch(() => {});
     const small = client.set('small', 1, { timeoutMs: 100 });
     await new Promise((resolve) => setImmediate(resolve));

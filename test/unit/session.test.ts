@@ -136,6 +136,22 @@ describe('back-pressure', () => {
     expect(pipe.sent.length).toBe(5);
   });
 
+  test('a turn that ends early lets nobody else execute between two frames of a session', () => {
+    // The output of a turn had grown too large, so it was sent while a session was in the middle of its frames; and those
+    // of a session that waited for its turn were put over them in the engine's input.
+    const waiting = new Pipe();
+    const { shard, handler } = heavyShard(waiting);
+    handler.data(concat(...Array.from({ length: 3 }, () => request([GET, 'heavy'], [PING, 'waiting']))));
+    expect(shard.turnEnd()).toBe(true);
+    const pipes = Array.from({ length: 6 }, () => new Pipe());
+    for (const pipe of pipes) {
+      const frames = [request([PING, 'small']), request([GET, 'heavy']), request([PING, 'x'.repeat(5000)])];
+      shard.open(pipe).data(concat(...frames));
+    }
+    while (shard.turnEnd());
+    for (const pipe of [...pipes, waiting]) expect([pipe.replies, pipe.ended]).toEqual([3, false]);
+  });
+
   test('a peer that ends while it is blocked gets all its replies before the end', () => {
     const pipe = new Pipe();
     const { shard, handler } = heavyShard(pipe);
