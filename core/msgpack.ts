@@ -22,6 +22,9 @@ const NIL = 0xc0;
 const FALSE = 0xc2;
 const TRUE = 0xc3;
 
+/** A text up to this long is encoded in place, for which three times its length is reserved. Unit: UTF-16 units. */
+const TEXT_IN_PLACE_MAX = 1024;
+
 const textEncoder = new TextEncoder();
 const textDecoder = new TextDecoder();
 
@@ -235,17 +238,21 @@ export class Writer {
   }
 
   text(text: string): void {
-    // A UTF-16 unit takes at most three bytes of UTF-8, so the header can be chosen only after encoding long texts.
-    if (text.length * 3 < 32) {
-      this.#ensure(1 + text.length * 3);
-      const { written } = textEncoder.encodeInto(text, this.#bytes.subarray(this.#length + 1));
-      this.#bytes[this.#length] = 0xa0 | written;
-      this.#length += 1 + written;
-    } else {
+    if (text.length > TEXT_IN_PLACE_MAX) {
       const bytes = textEncoder.encode(text);
       this.#header(bytes.length, 0xa0, 32, 0xd9, 0xda, 0xdb);
       this.raw(bytes);
+      return;
     }
+    // The header depends on the length in bytes. It is taken to be that of ASCII; where it isn't, the text is moved.
+    const presumed = textHeaderBytes(text.length);
+    this.#ensure(5 + text.length * 3);
+    const start = this.#length + presumed;
+    const { written } = textEncoder.encodeInto(text, this.#bytes.subarray(start));
+    const actual = textHeaderBytes(written);
+    if (actual !== presumed) this.#bytes.copyWithin(this.#length + actual, start, start + written);
+    this.#header(written, 0xa0, 32, 0xd9, 0xda, 0xdb);
+    this.#length += written;
   }
 
   binary(bytes: Uint8Array): void {
@@ -382,6 +389,10 @@ function extBody(bytes: Uint8Array, offset: number): { type: number; start: numb
   for (let i = 1; i <= width; i++) length = length * 256 + (bytes[offset + i] ?? 0);
   const start = offset + width + 2;
   return { type: bytes[start - 1] ?? 0, start, end: start + length };
+}
+
+function textHeaderBytes(length: number): number {
+  return length < 32 ? 1 : length < 0x100 ? 2 : 3;
 }
 
 function unsignedWidth(value: bigint): number {

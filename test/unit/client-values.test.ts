@@ -94,6 +94,17 @@ describe('values', () => {
     );
   });
 
+  test('text of every script is written as another library does, where the header grows too', () => {
+    for (const letter of ['a', 'ä', '€', '🎉']) {
+      for (const length of [
+        0, 1, 7, 8, 10, 11, 15, 16, 31, 32, 63, 64, 85, 86, 127, 128, 255, 256, 1024, 1025, 70_000,
+      ]) {
+        const text = letter.repeat(length);
+        expect(hex(encoded(text)) === hex(encode(text)), `${length} times ${letter}`).toBe(true);
+      }
+    }
+  });
+
   test('bytes are read as a copy and as no Buffer, though they come in one', () => {
     const source = Buffer.from(encoded({ a: Uint8Array.of(1, 2, 3), b: 'text', c: Float32Array.of(1) }));
     const value = readValue(new Reader(new Uint8Array(source.buffer, source.byteOffset, source.length)));

@@ -1,10 +1,10 @@
 /**
- * A request payload, executed in stages so that the cache misses of its operations overlap: the operations of a window are
- * parsed and hashed and their groups of the table touched, then the records that the groups point to are touched, then the
- * operations are executed one after the other and find everything in the cache. No stage keeps a pointer into the table
+ * A request payload, executed in stages so that the cache misses of its operations overlap: the operations are parsed
+ * and hashed; then, window by window, their groups of the table are touched, then the records that the groups point to,
+ * then the operations are executed one after the other and find everything in the cache. No stage keeps a pointer into the table
  * for the next, so an operation may change whatever it likes.
  *
- * Nothing runs before the whole payload has been read: one that is longer than a window is walked beforehand.
+ * Nothing runs before the whole payload has been read: one with more operations than are parsed at a time is walked beforehand.
  */
 import {
   ERROR_FRAME_DEEP,
@@ -50,7 +50,10 @@ import { beginFrame, endFrame, ensureOutput, outputEnd, restartFrame, setOutputE
 import { hashKey } from './siphash';
 import { homeGroup, touchRecord } from './table';
 
-/** Operations parsed, touched and executed together. Their descriptors fit half of a 32 KiB first-level cache. */
+/** Operations parsed together. Their descriptors take 128 KiB, which a second-level cache holds beside the rest. */
+const PARSED: u32 = 4096;
+
+/** Operations touched, then executed together: what they touch has to be in the cache still when its turn comes. */
 const WINDOW: u32 = 256;
 
 const OPERATIONS_MAX: u32 = 1_048_576;
@@ -60,8 +63,8 @@ const VALUE_DEPTH: u32 = 32;
 const KEYED_FIRST: u32 = 1;
 const KEYED_LAST: u32 = 10;
 
-/** One descriptor more than a window has: its start is where the last operation ends. */
-const window: usize = memory.data((WINDOW + 1) * OPERATION_BYTES, 64);
+/** One descriptor more than are parsed: its start is where the last operation ends. */
+const parsed: usize = memory.data((PARSED + 1) * OPERATION_BYTES, 64);
 
 let touched: u32 = 0;
 
@@ -86,32 +89,28 @@ export function executePayload(at: usize, end: usize): bool {
   if (first > end) return refuse(ERROR_FRAME_TRUNCATED);
   if (count > OPERATIONS_MAX) return refuse(ERROR_FRAME_LONG);
 
-  let left = count;
   let next = first;
-  if (count > WINDOW) {
+  if (count > PARSED) {
     next = walk(first, end, count);
     if (next == 0) return refuseFault();
     if (next != end) return refuse(ERROR_FRAME_TRAILING);
     next = first;
   }
-  let inWindow = min(left, WINDOW);
-  next = parseWindow(next, end, inWindow);
+  let left = count;
+  let ready = min(left, PARSED);
+  next = parseOperations(next, end, ready);
   if (next == 0) return refuseFault();
-  if (count <= WINDOW && next != end) return refuse(ERROR_FRAME_TRAILING);
+  if (count <= PARSED && next != end) return refuse(ERROR_FRAME_TRAILING);
 
   if (!ensureOutput(8 + count * RESULT_BYTES_MAX)) return refuse(ERROR_MEMORY);
   setOutputEnd(writeArrayHeader(outputEnd(), count));
   startReply(count, end);
   while (true) {
-    touchGroups(inWindow);
-    touchRecords(inWindow);
-    for (let i: u32 = 0, operation = window; i < inWindow; i++, operation += OPERATION_BYTES) {
-      executeOperation(operation);
-    }
-    left -= inWindow;
+    for (let done: u32 = 0; done < ready; done += WINDOW) executeWindow(done, min(ready - done, WINDOW));
+    left -= ready;
     if (left == 0) break;
-    inWindow = min(left, WINDOW);
-    next = parseWindow(next, end, inWindow);
+    ready = min(left, PARSED);
+    next = parseOperations(next, end, ready);
   }
   setOutputEnd(replyEnd());
   endFrame();
@@ -143,10 +142,19 @@ function walk(at: usize, end: usize, count: u32): usize {
   return next;
 }
 
-/** Reads `count` operations into the window's descriptors and hashes their keys. 0 when one can't be read. */
-function parseWindow(at: usize, end: usize, count: u32): usize {
+/** Executes `count` of the parsed operations, from the one with the number `from` on. */
+function executeWindow(from: u32, count: u32): void {
+  const first = parsed + from * OPERATION_BYTES;
+  const last = first + count * OPERATION_BYTES;
+  touchGroups(first, last);
+  touchRecords(first, last);
+  for (let operation = first; operation < last; operation += OPERATION_BYTES) executeOperation(operation);
+}
+
+/** Reads `count` operations into the descriptors and hashes their keys. 0 when one can't be read. */
+function parseOperations(at: usize, end: usize, count: u32): usize {
   let next = at;
-  let operation = window;
+  let operation = parsed;
   for (let i: u32 = 0; i < count; i++, operation += OPERATION_BYTES) {
     store<u32>(operation, <u32>next, START);
     next = parse(operation, next, end);
@@ -163,9 +171,9 @@ function parseWindow(at: usize, end: usize, count: u32): usize {
 // The two loops that touch do nothing else, so that as many of their loads as possible are under way at a time: a processor
 // looks some hundred instructions ahead, and parsing and hashing one operation takes that many.
 
-function touchGroups(count: u32): void {
+function touchGroups(first: usize, last: usize): void {
   let sum: u32 = 0;
-  for (let i: u32 = 0, operation = window; i < count; i++, operation += OPERATION_BYTES) {
+  for (let operation = first; operation < last; operation += OPERATION_BYTES) {
     if (load<u32>(operation, KEY_LENGTH) - 1 < KEY_BYTES_MAX) {
       const group = homeGroup(load<u64>(operation, HASH));
       store<u32>(operation, <u32>group, GROUP);
@@ -175,9 +183,9 @@ function touchGroups(count: u32): void {
   touched = sum;
 }
 
-function touchRecords(count: u32): void {
+function touchRecords(first: usize, last: usize): void {
   let sum: u32 = 0;
-  for (let i: u32 = 0, operation = window; i < count; i++, operation += OPERATION_BYTES) {
+  for (let operation = first; operation < last; operation += OPERATION_BYTES) {
     if (load<u32>(operation, KEY_LENGTH) - 1 < KEY_BYTES_MAX) {
       sum += touchRecord(load<u32>(operation, GROUP), load<u64>(operation, HASH));
     }
