@@ -45,8 +45,9 @@ export type Sum<D extends number | bigint> = D extends bigint ? bigint : number;
  * `K` is what the methods give back; of a batch, `T` are the results so far and `W` is how it will be run.
  *
  * Values are whatever msgpackr encodes, but for null and undefined. They come back as MessagePack has them: integers as
- * numbers where that is exact and else as bigints, a `Map` as a plain object, a `Set` as an array, a `Buffer` or
- * `ArrayBuffer` as `Uint8Array`. A type given to a method (`get<User>(key)`) is taken at its word, not checked.
+ * numbers where that is exact and else as bigints, -0 as 0, a `Map` as a plain object, a `Set` as an array, a `Buffer` or
+ * `ArrayBuffer` as `Uint8Array`, a field named `__proto__` under another name. A type given to a method
+ * (`get<User>(key)`) is taken at its word, not checked.
  *
  * Every method throws, or rejects with, a `RingkvError`: `ArgumentError` for what can't be sent, `ServerError` with the code
  * that was answered.

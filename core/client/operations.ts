@@ -69,6 +69,8 @@ export interface HelloArguments {
 }
 
 const TTL_NONE = -1;
+const FALSE = 0xc2;
+const TRUE = 0xc3;
 
 export const operations = {
   ping: define(
@@ -259,9 +261,10 @@ function writeAdd(writer: Writer, key: Key, delta: number | bigint): void {
 // Results
 
 function readBoolean(reader: Reader): boolean {
-  const value = readValue(reader);
-  if (typeof value !== 'boolean') throw unexpected('a boolean', value);
-  return value;
+  const tag = reader.position < reader.end ? reader.bytes[reader.position] : undefined;
+  if (tag !== TRUE && tag !== FALSE) throw unexpected('a boolean', readValue(reader));
+  reader.position++;
+  return tag === TRUE;
 }
 
 function readInteger(reader: Reader): bigint {

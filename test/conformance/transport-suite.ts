@@ -42,13 +42,7 @@ export function serverSuite(start: () => Promise<ServerUnderTest>, floodBytes: (
   afterAll(async () => {
     await server.stop();
   });
-  const allGone = async () => {
-    while ((await server.stats()).open > 0);
-  };
-  beforeEach(async () => {
-    await allGone();
-    server.forget();
-  });
+  beforeEach(() => server.clear());
   afterEach(() => {
     expect(server.lines.filter((line) => line.startsWith('WRONG'))).toEqual([]);
   });
@@ -212,7 +206,7 @@ export function serverSuite(start: () => Promise<ServerUnderTest>, floodBytes: (
       else if (index % 3 === 1) peer.destroy();
       else peer.end();
     }
-    await allGone();
+    await server.clear();
     expect((await server.stats()).descriptors).toBe(before.descriptors);
   });
 

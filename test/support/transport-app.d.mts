@@ -1,6 +1,6 @@
 import type { Address, Transport } from '../../transports/transport.ts';
 
-export function floodBytes(): Uint8Array;
+export function floodBytes(from?: number, to?: number): Uint8Array;
 export function startApp(
   transport: Transport,
   address: Address,

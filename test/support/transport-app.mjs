@@ -99,7 +99,7 @@ export async function startApp(transport, address, formatAddress, print) {
         end() {
           if (session.peerEnded) print(`WRONG second end on ${id}`);
           session.peerEnded = true;
-          if (['f', 'p', 's'].includes(session.mode)) connection.end();
+          if (['', 'f', 'p', 's'].includes(session.mode)) connection.end();
           settle();
           print(`end ${id} mode ${session.mode}`);
         },

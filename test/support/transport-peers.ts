@@ -8,6 +8,9 @@ import type { Transport } from '../../transports/transport.ts';
 import { type Runtime, startChild } from './children.ts';
 import { startApp } from './transport-app.mjs';
 
+/** How often the server is asked whether all connections have gone before that counts as a failure. */
+const CLEAR_ROUNDS_MAX = 2000;
+
 /** The other end of a connection to the server under test. */
 export interface Peer {
   write(bytes: Uint8Array): void;
@@ -45,8 +48,8 @@ export interface ServerUnderTest {
   command(line: string): void;
   /** The next line that matches and that no earlier call has taken. */
   event(pattern: RegExp): Promise<RegExpExecArray>;
-  /** Drops the lines that nobody has taken. */
-  forget(): void;
+  /** Destroys the peers that are left, waits until the server has no connection, and drops the lines nobody has taken. */
+  clear(): Promise<void>;
   stats(): Promise<Stats>;
   stop(): Promise<void>;
 }
@@ -136,18 +139,31 @@ function serverUnderTest(
   dial: () => Promise<Peer>,
   stop: () => Promise<void>,
 ): ServerUnderTest {
+  const peers = new Set<Peer>();
+  const stats = async () => {
+    command('stats');
+    const [, json] = await events.next(/^stats (.*)/);
+    return JSON.parse(json!) as Stats;
+  };
   return {
     address,
     lines: events.lines,
-    dial,
+    async dial() {
+      const peer = await dial();
+      peers.add(peer);
+      return peer;
+    },
     command,
     event: (pattern) => events.next(pattern),
-    forget: () => events.forget(),
-    async stats() {
-      command('stats');
-      const [, json] = await events.next(/^stats (.*)/);
-      return JSON.parse(json!) as Stats;
+    async clear() {
+      for (const peer of peers) peer.destroy();
+      peers.clear();
+      for (let round = 0; (await stats()).open > 0; round++) {
+        if (round === CLEAR_ROUNDS_MAX) throw new Error('the server keeps connections whose peers have left');
+      }
+      events.forget();
     },
+    stats,
     stop,
   };
 }

@@ -84,7 +84,11 @@ describe('values', () => {
   });
 
   test('another library reads what is written, and writes what is read', () => {
-    const json = fc.jsonValue({ maxDepth: 4 }).filter((value) => value !== null);
+    // JSON has no -0, which MessagePack's integers don't have either; no library takes a field named __proto__ as it is.
+    const json = fc
+      .json({ maxDepth: 4 })
+      .filter((text) => text !== 'null' && !text.includes('__proto__'))
+      .map((text): unknown => JSON.parse(text));
     fc.assert(
       fc.property(json, (value) => {
         const bytes = encoded(value);
