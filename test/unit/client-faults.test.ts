@@ -1,9 +1,11 @@
 /** The client against servers and networks that misbehave: real sockets, a scripted server, and time that stands still. */
+import { getEventListeners } from 'node:events';
 import { decode } from '@msgpack/msgpack';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Client } from '../../core/client/client.ts';
 import type { RingkvError } from '../../core/client/errors.ts';
 import type { ClientOptions, ClientState } from '../../core/client/settings.ts';
+import type { Connection } from '../../core/connection.ts';
 import { ErrorCode, Op } from '../../core/protocol.ts';
 import { parseAddress } from '../../transports/address.ts';
 import { createNodeTransport } from '../../transports/node.ts';
@@ -58,11 +60,11 @@ async function lose(connection: ScriptedConnection): Promise<void> {
   await lost;
 }
 
-/** Lets the first or second of the client's pauses pass, and answers its HELLO. */
-async function reconnected(hello = HELLO): Promise<ScriptedConnection> {
+/** Lets the client's pause pass, the first or second unless told otherwise, and answers its HELLO. */
+async function reconnected(hello = HELLO, pauseMs = 100): Promise<ScriptedConnection> {
   const greeted = server.greeted(hello);
   const connected = becomes('connected');
-  timers.advance(100);
+  timers.advance(pauseMs);
   const connection = await greeted;
   await connected;
   return connection;
@@ -238,6 +240,7 @@ describe('time-outs and signals', () => {
     expect(await connection.frame()).toHaveLength(1);
     connection.reply([1]);
     expect(await done).toBe(1);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
     abort();
     expect(await done).toBe(1);
   });
@@ -280,8 +283,10 @@ describe('a lost connection', () => {
       const [read, write, batch] = [client.get(key), client.set('w', 1), client.batch().has('h').ttl('t').send()];
       const half = client.batch().get('r').delete('d').send();
       await connection.frame();
-      // The bytes were taken when the operation was issued, for the second sending too.
+      // The bytes were taken when the operation was issued, for the second sending too; and what follows is in their place.
       key[0] = 9;
+      const next = client.get('the next frame, longer than the one before, so that nothing of that is left');
+      await connection.frame();
       const lost = becomes('reconnecting');
       connection.socket[how]();
       await lost;
@@ -293,10 +298,12 @@ describe('a lost connection', () => {
         [Op.GET, Uint8Array.of(1, 2)],
         [Op.HAS, 'h'],
         [Op.TTL, 't'],
+        [Op.GET, 'the next frame, longer than the one before, so that nothing of that is left'],
         [Op.SET, 'later', 1],
       ]);
-      second.reply(['again', true, -1, true]);
-      expect(await Promise.all([read, batch, later])).toEqual(['again', [true, Number.POSITIVE_INFINITY], true]);
+      second.reply(['again', true, -1, 'next', true]);
+      const results = await Promise.all([read, batch, next, later]);
+      expect(results).toEqual(['again', [true, Number.POSITIVE_INFINITY], 'next', true]);
       expect(states).toEqual([
         ['connected', undefined],
         ['reconnecting', 'CONNECTION'],
@@ -365,6 +372,38 @@ describe('a lost connection', () => {
     expect(await kept).toBe(true);
   });
 
+  test('what it left open counts no more', async () => {
+    const [client, connection] = await pair({ pendingBytesMax: 1500, timeoutMs: 10_000 });
+    const value = 'x'.repeat(300);
+    const [write, late] = [client.set('a', value), client.get(value, { timeoutMs: 10 })];
+    await connection.frame();
+    timers.advance(10);
+    await failure(late);
+    await lose(connection);
+    expect(await failure(write)).toMatchObject({ code: 'UNKNOWN_OUTCOME' });
+    const waiting = ['b', 'c', 'd'].map((key) => client.set(key, value));
+    const second = await reconnected();
+    expect(await second.frame()).toHaveLength(3);
+    second.reply([true, true, true]);
+    expect(await Promise.all(waiting)).toEqual([true, true, true]);
+  });
+
+  test('a server that is full is tried again', async () => {
+    const [client, connection] = await pair();
+    await lose(connection);
+    const waiting = client.get('a');
+    const accepted = server.connection();
+    timers.advance(50);
+    const refused = await accepted;
+    const pauseStarted = timers.started();
+    refused.write(frame(wireError('BUSY')));
+    await pauseStarted;
+    const second = await reconnected();
+    expect(await second.frame()).toEqual([[Op.GET, 'a']]);
+    second.reply([1]);
+    expect(await waiting).toBe(1);
+  });
+
   test('the pauses double from 25 to 50 ms up to 5 s', async () => {
     const [, connection] = await pair();
     await lose(connection);
@@ -383,6 +422,18 @@ describe('a lost connection', () => {
       expect(pauseMs).toBeGreaterThanOrEqual(longestMs / 2);
       expect(pauseMs).toBeLessThanOrEqual(longestMs);
     });
+  });
+
+  test('the pauses go on growing when connections don’t last, and start over when one did', async () => {
+    let [, connection] = await pair();
+    for (let attempt = 0; attempt < 4; attempt++) {
+      await lose(connection);
+      expect(timers.delays.at(-1)).toBeGreaterThanOrEqual(25 * 2 ** attempt);
+      connection = await reconnected(HELLO, timers.delays.at(-1));
+    }
+    timers.advance(5001);
+    await lose(connection);
+    expect(timers.delays.at(-1)).toBeLessThanOrEqual(50);
   });
 
   test('a server that takes less than the one before', async () => {
@@ -543,15 +594,22 @@ describe('what is not the protocol', () => {
 
 describe('limits', () => {
   test('more than pendingBytesMax is refused, and taken again when there is room', async () => {
-    const [client, connection] = await pair({ pendingBytesMax: 1000 });
+    const [client, connection] = await pair({ pendingBytesMax: 1100 });
     const value = 'x'.repeat(300);
     const taken = [client.set('a', value), client.set('b', value)];
-    expect(await failure(client.set('c', value))).toMatchObject({
+    const refused = client.set('c', value);
+    taken.push(client.delete('d'));
+    expect(await failure(refused)).toMatchObject({
       code: 'QUEUE_FULL',
-      message: expect.stringMatching(/pendingBytesMax is 1000/),
+      message: expect.stringMatching(/pendingBytesMax is 1100/),
     });
-    expect(await connection.frame()).toHaveLength(2);
-    connection.reply([true, true]);
+    // What was refused leaves nothing in the frame.
+    expect(await connection.frame()).toEqual([
+      [Op.SET, 'a', value],
+      [Op.SET, 'b', value],
+      [Op.DEL, 'd'],
+    ]);
+    connection.reply([true, true, true]);
     await Promise.all(taken);
     const again = client.set('c', value);
     await connection.frame();
@@ -655,6 +713,51 @@ describe('closing', () => {
     await client.close();
     await second.ended();
     expect(timers.alarmCount).toBe(0);
+  });
+});
+
+describe('what transports may do', () => {
+  /** A connection on which these replies come, in one turn, once something was sent; `close` ends it in the same turn. */
+  function scripted(replies: readonly Uint8Array[], close: boolean): ClientOptions['connect'] {
+    const left = [...replies];
+    return async (opened) => {
+      const connection: Connection = {
+        send() {
+          setImmediate(() => {
+            const reply = left.shift();
+            if (reply !== undefined) handler.data(reply);
+            if (close) handler.close(new Error('gone at once'));
+          });
+        },
+        pendingBytes: 0,
+        pauseReading() {},
+        resumeReading() {},
+        end: () => setImmediate(() => handler.close()),
+        destroy: () => setImmediate(() => handler.close()),
+      };
+      const handler = opened(connection);
+      return connection;
+    };
+  }
+
+  test('hand out Buffers: values are Uint8Arrays nevertheless', async () => {
+    const replies = [frame([HELLO]), frame([Uint8Array.of(1, 2), [Uint8Array.of(3)]])];
+    const client = await open({
+      connect: scripted(
+        replies.map((bytes) => Buffer.from(bytes)),
+        false,
+      ),
+    });
+    const values = await Promise.all([client.get<Uint8Array>('a'), client.get<[Uint8Array]>('b')]);
+    expect([values[0]?.constructor, values[1]?.[0].constructor]).toEqual([Uint8Array, Uint8Array]);
+    await client.close();
+  });
+
+  test('lose the connection in the turn in which the server says hello', async () => {
+    expect(await failure(open({ connect: scripted([frame([HELLO])], true) }))).toMatchObject({
+      code: 'CONNECTION',
+      message: 'the connection was lost: gone at once',
+    });
   });
 });
 
