@@ -52,6 +52,18 @@ export class Reader {
     return -1;
   }
 
+  /** Pairs of the map that starts here, which is entered; -1, reading nothing, when it is no map. */
+  mapHeader(): number {
+    const tag = this.#peek();
+    if (tag >= 0x80 && tag <= 0x8f) {
+      this.position++;
+      return tag & 0x0f;
+    }
+    if (tag === 0xde) return this.#lengthField(2);
+    if (tag === 0xdf) return this.#lengthField(4);
+    return -1;
+  }
+
   /** The bytes of the `str` or `bin` that starts here, as a view; undefined, reading nothing, when it is neither. */
   stringOrBytes(): Uint8Array | undefined {
     const tag = this.#peek();

@@ -73,7 +73,10 @@ class BunTransport implements Transport {
         address.kind === 'unix'
           ? Bun.connect<BunConnection>({ unix: address.path, ...options })
           : Bun.connect<BunConnection>({ hostname: tcp(address).host, port: tcp(address).port, ...options });
-      attempt.catch((error) => reject(addressError('connect to', address, error)));
+      attempt.catch((error) => {
+        signal?.removeEventListener('abort', aborted);
+        reject(addressError('connect to', address, error));
+      });
     });
   }
 }

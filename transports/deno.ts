@@ -58,15 +58,30 @@ class DenoTransport implements Transport {
   /** Accepts connections until the listener is closed. */
   async #accept(server: Deno.Listener, serving: Serving): Promise<void> {
     for (;;) {
+      let conn: Deno.Conn;
       try {
-        const conn = await server.accept();
-        const connection = new DenoConnection(conn, this.#buffers, serving);
-        connection.start(serving.opened(connection));
+        conn = await server.accept();
       } catch (error) {
         if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
         // No descriptor left, say: those that are connected go on, and may free one.
         await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
+        continue;
       }
+      this.#serve(conn, serving);
+    }
+  }
+
+  #serve(conn: Deno.Conn, serving: Serving): void {
+    try {
+      const connection = new DenoConnection(conn, this.#buffers, serving);
+      connection.start(serving.opened(connection));
+    } catch (error) {
+      conn.close();
+      // The handler may not throw; should it all the same, then it is to be seen as it is on the other runtimes, and the
+      // others who connect are not to suffer.
+      queueMicrotask(() => {
+        throw error;
+      });
     }
   }
 
@@ -158,7 +173,11 @@ class DenoConnection implements ServedConnection {
     this.#conn = conn;
     this.#buffers = buffers;
     this.#serving = serving;
-    if ('setNoDelay' in conn) (conn as Deno.TcpConn).setNoDelay(true);
+    try {
+      if ('setNoDelay' in conn) (conn as Deno.TcpConn).setNoDelay(true);
+    } catch {
+      // Some kernels refuse it when the peer has reset the connection already, which reading tells too.
+    }
   }
 
   start(handler: ConnectionHandler): void {
@@ -326,7 +345,10 @@ function connected(address: Address, signal: AbortSignal | undefined): Promise<D
         if (signal?.aborted) conn.close();
         else resolve(conn);
       },
-      (error) => reject(addressError('connect to', address, error)),
+      (error) => {
+        signal?.removeEventListener('abort', aborted);
+        reject(addressError('connect to', address, error));
+      },
     );
   });
 }

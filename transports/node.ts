@@ -65,7 +65,10 @@ class NodeTransport implements Transport {
         noDelay: true,
         ...(hasOnread && { onread: connection.onread }),
       });
-      const failed = (error: Error) => reject(addressError('connect to', address, error));
+      const failed = (error: Error) => {
+        signal?.removeEventListener('abort', aborted);
+        reject(addressError('connect to', address, error));
+      };
       const aborted = () => {
         socket.destroy();
         reject(signal?.reason);
@@ -230,7 +233,8 @@ function canAdopt(): boolean {
 
 /**
  * A socket that reads with `onread`, made of one that was accepted without: `createServer` has no such option. The
- * accepted one was paused, has read nothing, and is left without a handle, an empty shell.
+ * accepted one was paused, has read nothing, and is left without a handle, an empty shell. The server counts the shell
+ * as open for good, so it never emits `close`; nobody waits for that, `Serving` counts the connections itself.
  */
 function adopt(accepted: Socket, onread: OnReadOpts): Socket {
   const owner = accepted as unknown as HandleOwner;

@@ -7,6 +7,13 @@ import type { Connection, ConnectionHandler, ServerHandler } from './transport.t
 /** The longest a timer of the runtimes can run. Unit: milliseconds. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
+/**
+ * Turns that a close gives those who wait for one, so that what they sent is answered too. They run without a pause in
+ * between, so a peer that reads as fast as it is answered must not be able to hold up the end: one that still waits after
+ * that many leaves the rest unexecuted.
+ */
+const LAST_TURNS_MAX = 100;
+
 export interface ServedConnection extends Connection {
   /**
    * Half-close once the pending bytes have left, and drop what the peer still sends: nothing could answer it any more.
@@ -20,6 +27,8 @@ export class Serving {
   readonly #handler: ServerHandler;
   readonly #open = new Set<ServedConnection>();
   #turnOpen = false;
+  /** Every connection was told to finish: what a turn would execute now could not be answered any more. */
+  #finished = false;
   #closed: Promise<void> | undefined;
   #allGone: (() => void) | undefined;
 
@@ -29,8 +38,8 @@ export class Serving {
 
   /** A peer connected: the handler of its events. */
   opened(connection: ServedConnection): ConnectionHandler {
-    this.#open.add(connection);
     const handler = this.#handler.open(connection);
+    this.#open.add(connection);
     // It was on its way when the listener was closed.
     if (this.#closed !== undefined) connection.finish();
     return handler;
@@ -54,6 +63,7 @@ export class Serving {
 
   readonly #endTurn = (): void => {
     this.#turnOpen = false;
+    if (this.#finished) return;
     if (this.#handler.turnEnd()) this.delivered();
   };
 
@@ -66,7 +76,8 @@ export class Serving {
   async #close(graceMs: number, stopListening: () => unknown): Promise<void> {
     await stopListening();
     // What was executed is answered: its replies are given to the connections before these end.
-    this.#handler.turnEnd();
+    for (let turns = 0; turns < LAST_TURNS_MAX && this.#handler.turnEnd(); turns++);
+    this.#finished = true;
     for (const connection of this.#open) connection.finish();
     if (this.#open.size === 0) return;
     await new Promise<void>((resolve) => {

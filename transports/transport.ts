@@ -31,7 +31,8 @@ export interface ServerHandler {
   /**
    * The turn is over: the transport has delivered every event that was there and is about to wait. Called at least once
    * after each `data`, `drain` and `end`, before the loop sleeps; the replies of the turn leave here. Returns whether work
-   * is left, which the transport gives another turn soon, after the events that are there by then.
+   * is left, which the transport gives another turn soon, after the events that are there by then. Not called any more
+   * once the listener's `close` has half-closed the connections, since nothing executed after that could be answered.
    */
   turnEnd(): boolean;
 }

@@ -23,7 +23,7 @@ interface Exports {
   keyCount(): number;
   scheduledCount(): number;
   expiredCount(): number;
-  blockBytesInUse(): number;
+  usedBytes(): number;
   indexBytes(): number;
   dataBytesMax(): number;
 }
@@ -32,6 +32,10 @@ interface Exports {
 const MEMORY_BYTES_MIN = 1024 * 1024;
 
 const SEED_BYTES = 16;
+
+/** What the engine is told instead of a result's length; see `swiss/assembly/operations.ts`. */
+const NO_SERVER = -1;
+const NO_ROOM = -2;
 
 let compiled: WebAssembly.Module | undefined;
 
@@ -113,12 +117,12 @@ class SwissEngine implements Engine {
   }
 
   stats(): EngineStats {
-    const { keyCount, scheduledCount, expiredCount, blockBytesInUse, indexBytes, dataBytesMax } = this.#exports;
+    const { keyCount, scheduledCount, expiredCount, usedBytes, indexBytes, dataBytesMax } = this.#exports;
     return {
       keys: keyCount() >>> 0,
       keysWithExpiry: scheduledCount() >>> 0,
       expired: expiredCount(),
-      usedBytes: blockBytesInUse(),
+      usedBytes: usedBytes(),
       indexBytes: indexBytes(),
       reservedBytes: this.memory.length,
       limitBytes: dataBytesMax(),
@@ -126,11 +130,11 @@ class SwissEngine implements Engine {
   }
 
   #serverOperation(code: number, address: number, length: number): number {
-    if (this.host === undefined) return -1;
+    if (this.host === undefined) return NO_SERVER;
     // The copy lets the host keep what it wants while the memory below it may move.
     const result = this.host.serverOperation(code, this.memory.slice(address, address + length));
     const room = this.#exports.hostRoom(result.length) >>> 0;
-    if (room === 0) return -1;
+    if (room === 0) return NO_ROOM;
     this.memory.set(result, room);
     return result.length;
   }

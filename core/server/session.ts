@@ -64,7 +64,7 @@ export class Session implements ConnectionHandler {
         if (this.#refusing) return;
       }
     }
-    if (from < bytes.length) this.#executeFrames(from === 0 ? bytes : bytes.subarray(from));
+    if (from < bytes.length && !this.#refusing) this.#executeFrames(from === 0 ? bytes : bytes.subarray(from));
   }
 
   /** What waited for the peer goes on, since it has taken its replies. */
@@ -104,13 +104,20 @@ export class Session implements ConnectionHandler {
     if (this.#refusing && this.#turnBytes === 0) this.#connection.end();
     else if (this.#blocked) {
       // The kernel took all of it at once, so no `drain` will come.
-      if (this.#connection.pendingBytes === 0) this.#shard.waitsForTurn(this);
+      if (this.#turnBytes === 0 && this.#connection.pendingBytes === 0) this.#shard.waitsForTurn(this);
     } else if (this.#connection.pendingBytes > OUTPUT_HIGH_WATER_BYTES) this.#block();
   }
 
   #executeFrames(bytes: Uint8Array): void {
     const shard = this.#shard;
-    const offset = shard.input(bytes);
+    let offset: number;
+    try {
+      offset = shard.input(bytes);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.#refuse(ErrorCode.MEMORY, `no memory for ${bytes.length} bytes of requests`);
+      return;
+    }
     let memory = shard.engine.memory;
     let position = offset;
     const end = offset + bytes.length;
@@ -128,6 +135,8 @@ export class Session implements ConnectionHandler {
       if (next > end) break;
       if (!shard.execute(this, position + FRAME_HEADER_BYTES, length)) {
         this.#refusing = true;
+        // Its reply may have left already, when it made the turn end early.
+        if (this.#turnBytes === 0) this.#connection.end();
         return;
       }
       position = next;
@@ -142,7 +151,8 @@ export class Session implements ConnectionHandler {
       this.#refuse(ErrorCode.FRAME, 'a frame starts with the byte 0xCE');
       return;
     }
-    this.#keep(bytes.subarray(position - offset));
+    // Read from the memory again: if the bytes lay there, it may have grown and left them behind.
+    this.#keep(shard.engine.memory.subarray(position, end));
   }
 
   /**
@@ -162,7 +172,8 @@ export class Session implements ConnectionHandler {
   #keep(bytes: Uint8Array): void {
     const needed = this.#restBytes + bytes.length;
     if (needed > this.#rest.length) {
-      const grown = new Uint8Array(Math.max(needed, this.#rest.length * 2, PARTIAL_BYTES_MIN));
+      const doubled = Math.min(this.#rest.length * 2, FRAME_HEADER_BYTES + this.#shard.maxFrameBytes);
+      const grown = new Uint8Array(Math.max(needed, doubled, PARTIAL_BYTES_MIN));
       grown.set(this.#rest.subarray(0, this.#restBytes));
       this.#rest = grown;
     }

@@ -2,21 +2,36 @@
  * A shard: one engine and its sessions, owned by one thread, sharing nothing. It collects what the sessions execute into
  * turns and lets the replies of a turn leave together, which is where a log will put its one commit per turn.
  */
-import { pack, unpack } from 'msgpackr/pack';
+import { pack } from 'msgpackr/pack';
 import type { Connection, ConnectionHandler } from '../connection.ts';
 import type { Engine, EngineHost } from '../engine/engine.ts';
-import { Writer } from '../msgpack.ts';
-import { DEFAULT_MAX_FRAME_BYTES, ErrorCode, MAX_KEY_BYTES, Op, PROTOCOL_VERSION } from '../protocol.ts';
+import { Reader, Writer } from '../msgpack.ts';
+import {
+  DEFAULT_MAX_FRAME_BYTES,
+  ErrorCode,
+  MAX_KEY_BYTES,
+  MAX_REPLY_BYTES,
+  Op,
+  PROTOCOL_VERSION,
+} from '../protocol.ts';
 import { Session } from './session.ts';
 
 /** A turn whose replies have grown beyond this ends early, so that the output of a turn stays bounded. Unit: bytes. */
 const TURN_OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Expired keys that a turn removes beside those it touches: the bound of the active sweep. */
+/**
+ * The active sweep of a turn, in the engine's units: some, and one more for so many bytes of requests, so that expired keys
+ * are removed as fast as new ones can be set: one takes at least 12 bytes, and costs the sweep some 3 units in its life.
+ */
 const SWEEP_PER_TURN = 32;
+const REQUEST_BYTES_PER_SWEEP = 4;
 
-/** Expired keys that an idle tick removes. */
+/** The sweep of an idle tick, in the engine's units. */
 const SWEEP_PER_TICK = 4096;
+
+const MAX_FRAME_BYTES_MIN = 1024;
+
+const textDecoder = new TextDecoder();
 
 /** What HELLO and INFO tell of the server that the shard itself can't know. */
 export interface ServerIdentity {
@@ -35,7 +50,10 @@ export interface ShardOptions {
   readonly now: () => number;
   /** The address clients reach the shard at, for HELLO; known only once the transport listens. */
   readonly url: () => string;
-  /** Largest request payload. Unit: bytes. Default: `DEFAULT_MAX_FRAME_BYTES`. */
+  /**
+   * Largest request payload, from 1 KiB to `MAX_REPLY_BYTES`, so that what was stored can be read. Unit: bytes. Default:
+   * `DEFAULT_MAX_FRAME_BYTES`. The constructor throws `RangeError` for another.
+   */
   readonly maxFrameBytes?: number;
   /** Figures of the process (CPU time, memory, …) that INFO adds to the shard's own. Default: none. */
   readonly processFigures?: () => Readonly<Record<string, number>>;
@@ -58,9 +76,14 @@ export class Shard {
   readonly #sessions = new Set<Session>();
   readonly #counters: ShardCounters = { connections: 0, frames: 0, turns: 0, bytesIn: 0, bytesOut: 0 };
 
+  /** The packed figures of INFO, and the number of the frame that asked for them. */
+  #infoBytes: Uint8Array = new Uint8Array(0);
+  #infoFrame = -1;
+
   // The turn under way: which part of the engine's output goes to whom, in the order of execution.
   #turnMs = 0;
   #partCount = 0;
+  #turnRequestBytes = 0;
   readonly #partSession: (Session | undefined)[] = [];
   readonly #partEnd: number[] = [];
   /** Sessions that go on in the next turn. */
@@ -70,6 +93,12 @@ export class Shard {
     this.#options = options;
     this.engine = options.engine;
     this.maxFrameBytes = options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES;
+    const { maxFrameBytes } = this;
+    if (!Number.isInteger(maxFrameBytes) || maxFrameBytes < MAX_FRAME_BYTES_MIN || maxFrameBytes > MAX_REPLY_BYTES) {
+      throw new RangeError(
+        `maxFrameBytes is ${maxFrameBytes}; it must be an integer from ${MAX_FRAME_BYTES_MIN} to ${MAX_REPLY_BYTES}`,
+      );
+    }
     this.#startedMs = options.now();
     const host: EngineHost = { serverOperation: (code, operation) => this.#serverOperation(code, operation) };
     this.engine.host = host;
@@ -109,6 +138,7 @@ export class Shard {
     const before = engine.outputBytes;
     const readable = engine.execute(offset, length, this.#turnMs);
     this.#counters.frames++;
+    this.#turnRequestBytes += length;
     this.#addPart(session, before);
     if (engine.outputBytes > TURN_OUTPUT_BYTES_MAX) this.flush();
     return readable;
@@ -154,7 +184,8 @@ export class Shard {
       start = end;
     }
     engine.clearOutput();
-    engine.sweep(this.#turnMs, SWEEP_PER_TURN);
+    engine.sweep(this.#turnMs, SWEEP_PER_TURN + Math.floor(this.#turnRequestBytes / REQUEST_BYTES_PER_SWEEP));
+    this.#turnRequestBytes = 0;
   }
 
   /** Removes expired keys while nobody asks for anything. To be called some times a second. */
@@ -191,30 +222,36 @@ export class Shard {
     }
   }
 
+  /**
+   * Answers HELLO, AUTH or INFO. The arguments are read with our own reader: a decoder of whole values could be made to fail,
+   * or to do more than decode, by the extensions it knows.
+   */
   #serverOperation(code: number, operation: Uint8Array): Uint8Array {
-    const args = (unpack(operation) as unknown[]).slice(1);
-    switch (code) {
-      case Op.HELLO:
-        return this.#hello(args);
-      case Op.AUTH:
-        if (args.length !== 1) return wireError(ErrorCode.OP, 'wrong number of arguments');
-        if (typeof args[0] !== 'string') return wireError(ErrorCode.TYPE, 'token is not a string');
-        // No token is asked for here, so any is welcome: a client that brings one needs no special case.
-        return pack(true);
-      default:
-        if (args.length !== 0) return wireError(ErrorCode.OP, 'wrong number of arguments');
-        return pack(this.info());
-    }
+    const reader = new Reader(operation);
+    const argumentCount = reader.arrayHeader() - 1;
+    reader.skip();
+    if (argumentCount !== (code === Op.INFO ? 0 : 1)) return wireError(ErrorCode.OP, 'wrong number of arguments');
+    if (code === Op.INFO) return this.#packedInfo();
+    if (code === Op.HELLO) return this.#hello(reader);
+    // No token is asked for here, so any is welcome: a client that brings one needs no special case.
+    return reader.stringOrBytes() === undefined
+      ? wireError(ErrorCode.TYPE, 'token is not a string or binary')
+      : pack(true);
   }
 
-  #hello(args: readonly unknown[]): Uint8Array {
-    if (args.length !== 1) return wireError(ErrorCode.OP, 'wrong number of arguments');
-    const asked = args[0];
-    if (typeof asked !== 'object' || asked === null || Array.isArray(asked)) {
-      return wireError(ErrorCode.TYPE, 'argument is not a map');
+  /** Gathering the figures takes long, so a frame that asks for them a thousand times gets the same ones each time. */
+  #packedInfo(): Uint8Array {
+    if (this.#infoFrame !== this.#counters.frames) {
+      this.#infoFrame = this.#counters.frames;
+      this.#infoBytes = pack(this.info());
     }
-    const { version } = asked as { version?: unknown };
-    if (version !== PROTOCOL_VERSION) {
+    return this.#infoBytes;
+  }
+
+  #hello(reader: Reader): Uint8Array {
+    const pairs = reader.mapHeader();
+    if (pairs < 0) return wireError(ErrorCode.TYPE, 'argument is not a map');
+    if (readVersion(reader, pairs) !== BigInt(PROTOCOL_VERSION)) {
       return wireError(ErrorCode.RANGE, `version must be ${PROTOCOL_VERSION}, the one spoken here`);
     }
     return pack({
@@ -227,6 +264,19 @@ export class Shard {
       shards: [[0, 16383, this.#options.url()]],
     });
   }
+}
+
+/** The entry `version` of HELLO's map, of so many pairs; undefined when there is none that is an integer. */
+function readVersion(reader: Reader, pairs: number): bigint | undefined {
+  let version: bigint | undefined;
+  for (let i = 0; i < pairs; i++) {
+    const key = reader.stringOrBytes();
+    if (key === undefined) reader.skip();
+    const value = key !== undefined && textDecoder.decode(key) === 'version' ? reader.integer() : undefined;
+    if (value === undefined) reader.skip();
+    else version = value;
+  }
+  return version;
 }
 
 function wireError(code: ErrorCode, message: string): Uint8Array {

@@ -4,16 +4,18 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import type { Connection, ConnectionHandler } from '../../core/connection.ts';
 import { createMapEngine } from '../../core/engine/map.ts';
-import { Shard } from '../../core/server/shard.ts';
+import { createSwissEngine } from '../../core/engine/swiss.ts';
+import { Shard, type ShardOptions } from '../../core/server/shard.ts';
 import { concat } from '../support/bytes.ts';
-import { request } from '../support/wire.ts';
+import { frame, request } from '../support/wire.ts';
 
-function createShard(): Shard {
+function createShard(options: Partial<ShardOptions> = {}): Shard {
   return new Shard({
     engine: createMapEngine(),
     identity: { version: '0', runtime: 'test', transport: 'test' },
     now: () => 0,
     url: () => 'memory:test',
+    ...options,
   });
 }
 
@@ -91,14 +93,16 @@ describe('an idle connection', () => {
       const { heapUsed, arrayBuffers } = process.memoryUsage();
       return heapUsed + arrayBuffers;
     };
-    const before = used();
-    const handlers = pipes.map((pipe) => shard.open(pipe));
     const frames = request([PING, 'x'.repeat(5000)]);
-    for (const handler of handlers.slice(0, 1000)) {
+    const keepBusy = (handler: ConnectionHandler): void => {
       handler.data(frames.subarray(0, 3000));
       handler.data(frames.subarray(3000));
-    }
-    shard.turnEnd();
+      shard.turnEnd();
+    };
+    keepBusy(shard.open(new Pipe()));
+    const before = used();
+    const handlers = pipes.map((pipe) => shard.open(pipe));
+    for (const handler of handlers.slice(0, 1000)) keepBusy(handler);
     for (const pipe of pipes) pipe.sent.length = 0;
     expect((used() - before) / count).toBeLessThan(1024);
     expect(handlers.length).toBe(count);
@@ -190,5 +194,78 @@ describe('back-pressure', () => {
     expect(sent).toMatch(/first.*FRAME/s);
     expect(sent).not.toContain('never');
     expect(pipe.ended).toBe(true);
+  });
+});
+
+describe('refusals', () => {
+  test('nothing behind a header that was refused is executed, however it was split', () => {
+    // The rest of the chunk that completed the header was executed as if nothing had been.
+    const pipe = new Pipe();
+    const shard = createShard({ maxFrameBytes: 1024 });
+    const handler = shard.open(pipe);
+    handler.data(Uint8Array.of(0xce, 0, 0));
+    handler.data(concat(Uint8Array.of(0xff, 0xff), request([SET, 'smuggled', 1])));
+    shard.turnEnd();
+    expect(Buffer.concat(pipe.sent).toString('latin1')).toContain('SIZE');
+    expect([pipe.ended, shard.engine.stats().keys]).toEqual([true, 0]);
+  });
+
+  test('the connection ends though the error left early, when it made the output of the turn too large', () => {
+    const others = new Pipe();
+    const { shard, handler } = heavyShard(others);
+    handler.data(request([GET, 'heavy'], [GET, 'heavy'], [GET, 'heavy']));
+    const more = new Pipe();
+    shard.open(more).data(request([GET, 'heavy'], [PING, 'x'.repeat(MiB - 100)]));
+    const pipe = new Pipe();
+    const last = shard.open(pipe);
+    // Just below the 4 MiB at which a turn ends early, so that the error reply crosses it.
+    shard.open(new Pipe()).data(request([PING, 'x'.repeat(4 * MiB - shard.engine.outputBytes - 60)]));
+    last.data(concat(Uint8Array.of(0xce, 0, 0, 0, 1, 0xc1)));
+    shard.turnEnd();
+    expect(Buffer.concat(pipe.sent).toString('latin1')).toContain('FRAME');
+    expect(pipe.ended).toBe(true);
+  });
+
+  test('arguments of HELLO, AUTH and INFO that a decoder would choke on are answered', () => {
+    // msgpackr threw on extensions that it does not know, through the engine and out of the server.
+    const unknownExt = Uint8Array.of(0xd4, 5, 0);
+    for (const engine of [createMapEngine(), createSwissEngine()]) {
+      const pipe = new Pipe();
+      const shard = createShard({ engine });
+      const handler = shard.open(pipe);
+      for (const code of [32, 33, 34]) {
+        for (const argument of [
+          unknownExt,
+          Uint8Array.of(0x81, 0x01, 0x02),
+          Uint8Array.of(0x81, ...unknownExt, 0xc0),
+        ]) {
+          handler.data(frame(concat(Uint8Array.of(0x91, 0x92, code), argument)));
+          shard.turnEnd();
+          expect(pipe.sent.pop()!.toString('latin1')).toMatch(/TYPE|RANGE|OP/);
+        }
+      }
+      expect(pipe.ended).toBe(false);
+    }
+  });
+
+  test('a limit of the frame that makes no sense', () => {
+    for (const maxFrameBytes of [Number.NaN, 10, 1.5, 2 ** 40]) {
+      expect(() => createShard({ maxFrameBytes })).toThrow(/maxFrameBytes is .* must be an integer from 1024 to/);
+    }
+  });
+});
+
+describe('expiry', () => {
+  test('keys that expire are removed as fast as others are set: memory follows what is alive', () => {
+    // The sweep of a turn had a fixed budget, which busy turns outran.
+    let nowMs = 0;
+    const shard = createShard({ engine: createSwissEngine(), now: () => nowMs });
+    const handler = shard.open(new Pipe());
+    for (let turn = 0; turn < 300; turn++, nowMs += 10) {
+      handler.data(request(...Array.from({ length: 1000 }, (_, i) => [SET, `${turn}:${i}`, 1, 500])));
+      shard.turnEnd();
+    }
+    // 50 turns are alive at a time.
+    expect(shard.engine.stats().keys).toBeLessThan(60_000);
   });
 });

@@ -1,8 +1,8 @@
 /**
  * A request payload, executed in stages so that the cache misses of its operations overlap: the operations are parsed
  * and hashed; then, window by window, their groups of the table are touched, then the records that the groups point to,
- * then the operations are executed one after the other and find everything in the cache. No stage keeps a pointer into the table
- * for the next, so an operation may change whatever it likes.
+ * then the operations are executed one after the other and find everything in the cache. What was touched is looked
+ * up again, so an operation may change whatever it likes.
  *
  * Nothing runs before the whole payload has been read: one with more operations than are parsed at a time is walked beforehand.
  */

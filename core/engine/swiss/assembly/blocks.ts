@@ -55,7 +55,7 @@ export function blockBytes(size: u32): u32 {
 /** A block of at least `size` bytes, aligned to 8 (a segment's 4,096 to its size); 0 when there is no room. */
 export function allocateBlock(size: u32): usize {
   if (size > BLOCK_BYTES_MAX) {
-    const address = allocatePages((size + PAGE_BYTES - 1) >> PAGE_SHIFT, KIND_LARGE);
+    const address = takePages((size + PAGE_BYTES - 1) >> PAGE_SHIFT, KIND_LARGE);
     if (address != 0) usedBytes += blockBytes(size);
     return address;
   }
@@ -137,8 +137,32 @@ function blocksPerSlab(sizeClass: u32): u32 {
   return load<u16>(slabCapacity + (sizeClass << 1));
 }
 
+/** Pages, for which the empty slabs that classes had kept are given up when it can't be done otherwise. */
+function takePages(count: u32, kind: u8): usize {
+  const address = allocatePages(count, kind);
+  return address == 0 && freeEmptySlabs() ? allocatePages(count, kind) : address;
+}
+
+/** Gives back the pages of all slabs without a block in use; returns whether there were any. */
+function freeEmptySlabs(): bool {
+  let any = false;
+  for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
+    let page = load<u32>(withRoom + (sizeClass << 2));
+    while (page != 0) {
+      const next = slabNext(page);
+      if (slabUsed(page) == 0) {
+        unlink(page, sizeClass);
+        freePages((<usize>page) << PAGE_SHIFT);
+        any = true;
+      }
+      page = next;
+    }
+  }
+  return any;
+}
+
 function newSlab(sizeClass: u32): u32 {
-  const address = allocatePages(slabPages(classBytes(sizeClass)), KIND_SLAB);
+  const address = takePages(slabPages(classBytes(sizeClass)), KIND_SLAB);
   if (address == 0) return 0;
   const page = <u32>(address >> PAGE_SHIFT);
   setSlabClass(page, sizeClass);

@@ -1,7 +1,7 @@
 /** The engine `swiss`: what the JavaScript side (`../swiss.ts`) calls. Addresses are offsets in the memory. */
 import { executePayload } from './batch';
-import { blockBytesInUse, initBlocks } from './blocks';
-import { hostRoom, setCollectsRedo, setNow, timeNow } from './operations';
+import { initBlocks } from './blocks';
+import { collectsRedo, hostRoom, setCollectsRedo, setNow, timeNow } from './operations';
 import {
   clearOutput,
   ensureRedo,
@@ -12,15 +12,13 @@ import {
   redoBytes,
   reserveInput,
 } from './output';
-import { dataBytes, dataBytesMax, initPages, PAGE_SHIFT } from './pages';
+import { dataBytesMax, initPages, PAGE_SHIFT } from './pages';
 import { seed } from './siphash';
-import { indexBytes, initTable, keyCount } from './table';
+import { indexBytes, initTable, keyCount, usedBytes } from './table';
 import { expiredCount, scheduledCount, sweepWheel } from './wheel';
 
 export {
-  blockBytesInUse,
   clearOutput,
-  dataBytes,
   dataBytesMax,
   expiredCount,
   hostRoom,
@@ -32,9 +30,8 @@ export {
   redoBytes,
   reserveInput,
   scheduledCount,
+  usedBytes,
 };
-
-let collectsRedo = false;
 
 /** Where the 16 bytes of the hash's seed go, before `init`. */
 export function seedAddress(): usize {
@@ -43,7 +40,6 @@ export function seedAddress(): usize {
 
 /** Makes an empty engine that may use `limitBytes` for data. False when that is too little. */
 export function init(limitBytes: f64, redo: bool): bool {
-  collectsRedo = redo;
   setCollectsRedo(redo);
   initPages(__heap_base, <u32>(<u64>limitBytes >> PAGE_SHIFT));
   initBlocks();
@@ -53,7 +49,7 @@ export function init(limitBytes: f64, redo: bool): bool {
 /** Executes the request payload of `length` bytes at `address`. False when it could not be read. */
 export function execute(address: usize, length: u32, nowMs: f64): bool {
   setNow(<i64>nowMs);
-  if (collectsRedo && !ensureRedo(length)) return false;
+  if (collectsRedo() && !ensureRedo(length)) return false;
   return executePayload(address, address + length);
 }
 

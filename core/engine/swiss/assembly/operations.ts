@@ -98,16 +98,20 @@ const NIL: u8 = 0xc0;
 const FALSE: u8 = 0xc2;
 const TRUE: u8 = 0xc3;
 
+/** What `serverOperation` returns instead of a length. */
+const NO_SERVER: i32 = -1;
+const NO_ROOM: i32 = -2;
+
 /**
  * Asks the server for the result of HELLO, AUTH or INFO, which it writes where `hostRoom` tells it. Returns the bytes
- * written, or -1 when there is no server.
+ * written, or one of the above.
  */
 // biome-ignore lint/correctness/noUnusedVariables: declared for the import, called below
 declare function serverOperation(code: u32, operation: usize, length: u32): i32;
 
 /** The time of the request. Unit: milliseconds since 1970. */
 let now: i64 = 0;
-let collectsRedo = false;
+let redoIsCollected = false;
 
 // The reply under way.
 let out: usize = 0;
@@ -125,7 +129,11 @@ let record: usize = 0;
 let argument: usize = 0;
 
 export function setCollectsRedo(collects: bool): void {
-  collectsRedo = collects;
+  redoIsCollected = collects;
+}
+
+export function collectsRedo(): bool {
+  return redoIsCollected;
 }
 
 /** Time never goes backwards. */
@@ -369,8 +377,8 @@ function scan(count: u32): void {
     prefix = argument + header;
     prefixLength = stringLength(argument, header);
   }
-  // The headers, of at most 5 bytes each, can be written only when the keys are known; these start behind their room.
-  const start = <u32>(out - outputEnd());
+  // The headers can be written only when the keys are known; these start behind their room. `out` stays where the result
+  // begins, so that an error can take its place.
   let position = <u32>cursor;
   let seen: u32 = 0;
   let found: u32 = 0;
@@ -380,8 +388,7 @@ function scan(count: u32): void {
     const inGroup = collectGroup(position);
     let groupBytes: u32 = 0;
     for (let i: u32 = 0; i < inGroup; i++) groupBytes += keyBytes(load<u32>(collected + (i << 2))) + 5;
-    // `out` stays at the begin of the result, so that an error can take its place.
-    if (!hasRoom(bytes + groupBytes)) return;
+    if (!hasRoom(bytes + groupBytes, bytes == 0 ? 0 : SCAN_HEADER_BYTES + bytes)) return;
     for (let i: u32 = 0; i < inGroup; i++) {
       const candidate = <usize>load<u32>(collected + (i << 2));
       const length = keyBytes(candidate);
@@ -398,7 +405,7 @@ function scan(count: u32): void {
     position = nextPosition(position);
   } while (position != 0 && seen < wanted && groups < wanted + SCAN_GROUPS && bytes < SCAN_BYTES);
   replyBytesLeft -= bytes;
-  const keysAt = outputEnd() + start + SCAN_HEADER_BYTES;
+  const keysAt = out + SCAN_HEADER_BYTES;
   store<u8>(out, 0x92);
   out = writeArrayHeader(writeInteger(out + 1, position), found);
   memory.copy(out, keysAt, bytes);
@@ -414,13 +421,17 @@ const SCAN_GROUPS: u32 = 64;
 function askServer(operation: usize, code: u32): void {
   const start = load<u32>(operation, START);
   const length = serverOperation(code, start, <u32>(endOf(operation) - start));
-  if (length < 0) error(ERROR_OPERATION);
-  else out += length;
+  if (length == NO_SERVER) error(ERROR_OPERATION);
+  else if (length == NO_ROOM) error(ERROR_REPLY);
+  else {
+    replyBytesLeft -= length;
+    out += length;
+  }
 }
 
 /** Room for a result of `length` bytes that the server writes; 0 when there is none. */
 export function hostRoom(length: u32): usize {
-  return ensureRoom(length) ? out : 0;
+  return ensureRoom(length, 0) ? out : 0;
 }
 
 /** Finds the record of the operation's key into `slot` and `record`, unless it has expired. */
@@ -492,7 +503,7 @@ function remove(operation: usize): void {
 }
 
 function changed(operation: usize): void {
-  if (!collectsRedo) return;
+  if (!redoIsCollected) return;
   const start = load<u32>(operation, START);
   appendRedo(start, <u32>(endOf(operation) - start));
 }
@@ -549,21 +560,24 @@ function error(text: string): void {
   out = writeError(out, text);
 }
 
-/** Makes room for a result of `length` bytes of keys or values; answers with an error and returns false when it can't. */
-function hasRoom(length: u32): bool {
-  if (ensureRoom(length)) return true;
+/**
+ * Makes room for a result of `length` bytes of keys or values, of which `written` bytes stand behind `out` already; answers
+ * with an error and returns false when it can't.
+ */
+function hasRoom(length: u32, written: u32 = 0): bool {
+  if (ensureRoom(length, written)) return true;
   error(length > replyBytesLeft ? ERROR_REPLY : ERROR_MEMORY);
   return false;
 }
 
-function ensureRoom(length: u32): bool {
+function ensureRoom(length: u32, written: u32): bool {
   if (length > replyBytesLeft) return false;
   if (out + length <= outLimit) return true;
-  setOutputEnd(out);
-  if (!ensureOutput(length + fixedBytes + RESULT_BYTES_MAX)) return false;
-  out = outputEnd();
+  setOutputEnd(out + written);
+  const isThere = ensureOutput(length + fixedBytes + RESULT_BYTES_MAX);
+  out = outputEnd() - written;
   outLimit = outputLimit() - fixedBytes;
-  return true;
+  return isThere;
 }
 
 /** Copies a result's `length` bytes to `target`; returns where they end. */

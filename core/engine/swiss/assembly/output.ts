@@ -6,7 +6,7 @@
 import { allocatePages, freePages, KIND_BUFFER, PAGE_BYTES, PAGE_SHIFT } from './pages';
 import { copyBytes } from './record';
 
-/** Bytes behind a buffer's end that may be written to, because copies go in words of 16. */
+/** Bytes behind a buffer's content that may be read: keys are read in words of 8, headers before their end is checked. */
 const OVERRUN_BYTES: u32 = 32;
 
 /** The output is given back when it has grown beyond this. */

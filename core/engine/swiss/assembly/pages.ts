@@ -65,10 +65,6 @@ export function initPages(base: usize, limitPages: u32): void {
   ensureMemory(endPage);
 }
 
-export function dataBytes(): f64 {
-  return <f64>dataPages * <f64>PAGE_BYTES;
-}
-
 export function dataBytesMax(): f64 {
   return <f64>dataPagesMax * <f64>PAGE_BYTES;
 }

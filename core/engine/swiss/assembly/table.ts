@@ -17,7 +17,7 @@
  * When a segment is 7/8 full it is split in two, which moves at most 672 keys: the table grows in steps of some
  * microseconds, never all at once.
  */
-import { allocateBlock, freeAllBlocks } from './blocks';
+import { allocateBlock, blockBytesInUse, freeAllBlocks } from './blocks';
 import { allocatePages, freePages, KIND_LARGE, PAGE_BYTES, PAGE_SHIFT } from './pages';
 import { keyBytes, keyOf, sameBytes } from './record';
 import { hashKey } from './siphash';
@@ -53,6 +53,12 @@ export function keyCount(): u32 {
   return keys;
 }
 
+/** Bytes of the records and the index. */
+export function usedBytes(): f64 {
+  return blockBytesInUse() + <f64>directoryPages() * PAGE_BYTES;
+}
+
+/** Bytes of the segments and the directory. */
 export function indexBytes(): f64 {
   return <f64>segments * SEGMENT_BYTES + <f64>directoryPages() * PAGE_BYTES;
 }
