@@ -233,8 +233,9 @@ function canAdopt(): boolean {
 
 /**
  * A socket that reads with `onread`, made of one that was accepted without: `createServer` has no such option. The
- * accepted one was paused, has read nothing, and is left without a handle, an empty shell. The server counts the shell
- * as open for good, so it never emits `close`; nobody waits for that, `Serving` counts the connections itself.
+ * accepted one was paused, has read nothing, and is left without a handle, an empty shell.
+ *
+ * The server counts the shell as open for good and so never emits `close`; nobody waits for it, `Serving` counts itself.
  */
 function adopt(accepted: Socket, onread: OnReadOpts): Socket {
   const owner = accepted as unknown as HandleOwner;
