@@ -38,6 +38,11 @@ export interface GrowthFigures {
   readonly turnP99Micros: number;
   readonly turnP999Micros: number;
   readonly turnMaxMicros: number;
+  /** The control: as many turns that do nothing but wait for `turnP50Micros`. */
+  readonly idleP50Micros: number;
+  readonly idleP99Micros: number;
+  readonly idleP999Micros: number;
+  readonly idleMaxMicros: number;
   readonly opsPerSecond: number;
   /** How much slower YCSB-B has become: 0.2 is a fifth fewer operations per second than before the growth. */
   readonly slowdown: number;

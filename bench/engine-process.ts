@@ -2,13 +2,15 @@
  * An engine alone, in a process of its own: no socket, no session, nobody else to share the CPU's caches with. Its argument
  * is an `EnginePlan`, its answer one line, the `EngineFigures`.
  *
- * Every turn is what the server does with a frame: copy the payload into the engine's memory, execute it, forget the reply.
+ * The requests lie in the engine's memory before the clock starts, where a transport puts them: a turn is to execute one
+ * frame and to forget its reply.
  */
+import { FRAME_HEADER_BYTES } from '../core/protocol.ts';
 import { currentRuntime } from '../runtime/choose.ts';
 import { createEngine, type Engine } from '../runtime/engine.ts';
 import { type EngineFigures, type EnginePlan, type GrowthFigures, MEMORY_VALUE_BYTES } from './engine-figures.ts';
 import { FramePool, poolOperations } from './frames.ts';
-import { LatencyHistogram } from './latency.ts';
+import { type Latency, LatencyHistogram } from './latency.ts';
 import { ReplyChecker, ReplyError, SAMPLE_EVERY } from './replies.ts';
 import { runScript, say } from './script.ts';
 import { KEY_BYTES, loading, Values, YCSB_B_READ_SHARE, ycsbB } from './workload.ts';
@@ -63,9 +65,10 @@ function measureGrowth(
   let totalMs = 0;
   for (const pool of storing(plan.keys, growTo, plan.batch, values)) {
     const checker = new ReplyChecker(pool);
+    const room = layOut(engine, pool);
     for (let frame = 0; frame < pool.length; frame++) {
       const startMs = performance.now();
-      execute(engine, pool, frame);
+      execute(engine, room, pool, frame);
       const millis = performance.now() - startMs;
       finish(engine, pool, checker, frame, false);
       turnTimes.record(millis);
@@ -75,6 +78,7 @@ function measureGrowth(
   const { keys } = engine.stats();
   if (keys !== growTo) throw new Error(`the engine has ${keys} keys after ${growTo} were stored`);
   const turns = turnTimes.percentiles();
+  const idle = idleTurns(turns.p50Micros / 1000, (growTo - plan.keys) / plan.batch);
   const opsPerSecond = measureYcsbB(engine, plan, growTo, values);
   return {
     setsPerSecond: (growTo - plan.keys) / (totalMs / 1000),
@@ -82,9 +86,28 @@ function measureGrowth(
     turnP99Micros: turns.p99Micros,
     turnP999Micros: turns.p999Micros,
     turnMaxMicros: turns.maxMicros,
+    idleP50Micros: idle.p50Micros,
+    idleP99Micros: idle.p99Micros,
+    idleP999Micros: idle.p999Micros,
+    idleMaxMicros: idle.maxMicros,
     opsPerSecond,
     slowdown: 1 - opsPerSecond / opsPerSecondBefore,
   };
+}
+
+/**
+ * The control: turns that only wait until `millis` have passed. What they take beyond that is the machine's doing (other
+ * processes, a hypervisor), and a turn of the engine can't be told from it below.
+ */
+function idleTurns(millis: number, count: number): Latency {
+  const times = new LatencyHistogram();
+  for (let turn = 0; turn < count; turn++) {
+    const startMs = performance.now();
+    let passedMs = 0;
+    while (passedMs < millis) passedMs = performance.now() - startMs;
+    times.record(passedMs);
+  }
+  return times.percentiles();
 }
 
 /** Frames that store the keys `from` to `to` - 1, prepared slice by slice. */
@@ -102,7 +125,10 @@ function* storing(from: number, to: number, batch: number, values: Values): Gene
 function executeAll(engine: Engine, pool: FramePool): void {
   const checker = new ReplyChecker(pool);
   for (let frame = 0; frame < pool.length; frame++) {
-    execute(engine, pool, frame);
+    const payload = pool.frame(frame).subarray(FRAME_HEADER_BYTES);
+    const offset = engine.reserveInput(payload.length);
+    engine.memory.set(payload, offset);
+    engine.execute(offset, payload.length, Date.now());
     finish(engine, pool, checker, frame, frame % SAMPLE_EVERY === 0);
   }
 }
@@ -110,24 +136,29 @@ function executeAll(engine: Engine, pool: FramePool): void {
 /** Executes the pool's frames round and round. */
 function executeFor(engine: Engine, pool: FramePool, seconds: number): { turns: number; seconds: number } {
   const checker = new ReplyChecker(pool);
+  const room = layOut(engine, pool);
   const startMs = performance.now();
   const endMs = startMs + seconds * 1000;
   let turns = 0;
   do {
     for (let i = 0; i < TURNS_PER_LOOK; i++, turns++) {
       const frame = turns % pool.length;
-      execute(engine, pool, frame);
+      execute(engine, room, pool, frame);
       finish(engine, pool, checker, frame, turns % SAMPLE_EVERY === 0);
     }
   } while (performance.now() < endMs);
   return { turns, seconds: (performance.now() - startMs) / 1000 };
 }
 
-function execute(engine: Engine, pool: FramePool, frame: number): void {
-  const payload = pool.payload(frame);
-  const offset = engine.reserveInput(payload.length);
-  engine.memory.set(payload, offset);
-  engine.execute(offset, payload.length, Date.now());
+/** Puts the pool into the engine's memory, and returns where. */
+function layOut(engine: Engine, { bytes }: FramePool): number {
+  const room = engine.reserveInput(bytes.length);
+  engine.memory.set(bytes, room);
+  return room;
+}
+
+function execute(engine: Engine, room: number, pool: FramePool, frame: number): void {
+  engine.execute(room + pool.payloadOffset(frame), pool.payloadBytes(frame), Date.now());
 }
 
 /** Checks the reply and forgets it: its length in any case, the rest when it is one of the sample. */

@@ -171,7 +171,9 @@ function formatEngines(cells: readonly EngineCell[], flags: EngineFlags): string
       ]),
     ),
     `\nBytes per key: memory beyond keys of 16 and values of ${MEMORY_VALUE_BYTES} bytes, in use and taken from the system.\n`,
-    ...(grown.length === 0 ? [] : [`\ngrowing to ${growTo} keys\n`, renderTable(growthColumns, grown.map(growthRow))]),
+    ...(grown.length === 0
+      ? []
+      : [`\ngrowing to ${growTo} keys\n`, renderTable(growthColumns, grown.flatMap(growthRows))]),
     `\n${BEST_MARK} best of its column. Medians over the rounds; a turn is one frame of ${batch} operations.\n`,
   ].join('');
 }
@@ -187,20 +189,31 @@ const growthColumns: readonly Column[] = [
   { title: 'slower by' },
 ];
 
-function growthRow({
+/** What the engine did, and below it what turns that do nothing took on the machine meanwhile. */
+function growthRows({
   runtime,
   engine: name,
   growth,
-}: EngineCell & { growth: NonNullable<EngineCell['growth']> }): Cell[] {
+}: EngineCell & { growth: NonNullable<EngineCell['growth']> }): Cell[][] {
+  const idle = [growth.idleP50Micros, growth.idleP99Micros, growth.idleP999Micros, growth.idleMaxMicros];
   return [
-    { text: `${name} on ${runtime}` },
-    numberCell(growth.setsPerSecond, formatNumber),
-    numberCell(growth.turnP50Micros, formatMicros),
-    numberCell(growth.turnP99Micros, formatMicros),
-    numberCell(growth.turnP999Micros, formatMicros),
-    numberCell(growth.turnMaxMicros, formatMicros),
-    numberCell(growth.opsPerSecond, formatNumber),
-    { text: `${Math.round(growth.slowdown.median * 100)} %` },
+    [
+      { text: `${name} on ${runtime}` },
+      numberCell(growth.setsPerSecond, formatNumber),
+      numberCell(growth.turnP50Micros, formatMicros),
+      numberCell(growth.turnP99Micros, formatMicros),
+      numberCell(growth.turnP999Micros, formatMicros),
+      numberCell(growth.turnMaxMicros, formatMicros),
+      numberCell(growth.opsPerSecond, formatNumber),
+      { text: `${Math.round(growth.slowdown.median * 100)} %` },
+    ],
+    [
+      { text: '  idle control' },
+      { text: '' },
+      ...idle.map(({ median }) => ({ text: formatMicros(median) })),
+      { text: '' },
+      { text: '' },
+    ],
   ];
 }
 

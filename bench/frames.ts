@@ -43,9 +43,19 @@ export class FramePool {
     return this.#bytes.subarray(this.#starts[index]!, this.#starts[index + 1]!);
   }
 
-  /** The payload of a frame: a view. */
-  payload(index: number): Uint8Array {
-    return this.#bytes.subarray(this.#starts[index]! + FRAME_HEADER_BYTES, this.#starts[index + 1]!);
+  /** All frames, one behind the other: a view. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /** Where the payload of a frame starts in `bytes`. */
+  payloadOffset(index: number): number {
+    return this.#starts[index]! + FRAME_HEADER_BYTES;
+  }
+
+  /** Length of the payload of a frame. Unit: bytes. */
+  payloadBytes(index: number): number {
+    return this.#starts[index + 1]! - this.#starts[index]! - FRAME_HEADER_BYTES;
   }
 
   /** How long the whole reply to a frame is, its header included. Unit: bytes. */

@@ -114,7 +114,7 @@ describe('frames', () => {
         const bytes = pool.frame(frame);
         expect(bytes[0]).toBe(FRAME_TAG);
         expect(new DataView(bytes.buffer, bytes.byteOffset).getUint32(1)).toBe(bytes.length - FRAME_HEADER_BYTES);
-        expect(unpack(pool.payload(frame))).toEqual(
+        expect(unpack(pool.frame(frame).subarray(FRAME_HEADER_BYTES))).toEqual(
           Array.from({ length: batch }, (_, i) => decoded(operations, frame * batch + i, valueBytes)),
         );
       }
@@ -123,7 +123,9 @@ describe('frames', () => {
 
   it('store every key once in the load phase', () => {
     const pool = new FramePool(loading(5, 15), 5, new Values(100));
-    const stored = [0, 1].flatMap((frame) => unpack(pool.payload(frame)) as [number, string, string][]);
+    const stored = [0, 1].flatMap(
+      (frame) => unpack(pool.frame(frame).subarray(FRAME_HEADER_BYTES)) as [number, string, string][],
+    );
     expect(stored.map(([, key]) => Number(key.slice(4)))).toEqual([5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
     expect(stored.every(([op, key, value]) => op === Op.SET && value.startsWith(`${key}0`))).toBe(true);
   });

@@ -90,10 +90,14 @@ export function homeGroup(hash: u64): usize {
 
 /** Loads what lies at the record that a lookup will most likely find, so that it is in the cache by then. */
 export function touchRecord(group: usize, hash: u64): u32 {
-  const matches = i8x16.bitmask(i8x16.eq(v128.load(group), tagOf(hash))) & SLOT_MASK;
-  if (matches == 0) return 0;
-  const record = <usize>load<u32>(group + SLOTS + (ctz(matches) << 2));
-  return load<u32>(record) + load<u32>(record + 64);
+  let matches = i8x16.bitmask(i8x16.eq(v128.load(group), tagOf(hash))) & SLOT_MASK;
+  let sum: u32 = 0;
+  while (matches != 0) {
+    const record = <usize>load<u32>(group + SLOTS + (ctz(matches) << 2));
+    sum += load<u32>(record) + load<u32>(record + 64);
+    matches &= matches - 1;
+  }
+  return sum;
 }
 
 /** Address of the slot that holds the key's record; 0 when the key is not there. */
