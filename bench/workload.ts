@@ -36,7 +36,7 @@ export const READ = 0xff;
 /** YCSB's workload B over keys 0 to `keys` - 1: 95 % GET and 5 % SET of a scrambled Zipf distribution. */
 export function ycsbB(count: number, keys: number, seed: number): Operations {
   const random = new Random(seed);
-  const zipf = new Zipf();
+  const zipf = new Zipf(keys);
   const keyNumbers = new Uint32Array(count);
   const versions = new Uint8Array(count);
   for (let i = 0; i < count; i++) {

@@ -1,6 +1,8 @@
 /**
- * Which keys are asked for: a Zipf distribution scattered over the key space, as YCSB's `ScrambledZipfianGenerator` has
- * it. Few keys get most of the requests, and which ones they are has nothing to do with their order.
+ * Which keys are asked for: a Zipf distribution over the keys, scattered over the key space with the hash of YCSB's
+ * `ScrambledZipfianGenerator`. Few keys get most of the requests, and which ones they are has nothing to do with their
+ * order. YCSB itself draws from ten billion items, whose zeta it has precomputed, however many keys there are: its hottest
+ * keys have a smaller share.
  *
  * Sources: Gray, Sundaresan, Englert, Baclawski, Weinberger, "Quickly Generating Billion-Record Synthetic Databases",
  * SIGMOD 1994; Cooper, Silberstein, Tam, Ramakrishnan, Sears, "Benchmarking Cloud Serving Systems with YCSB", SoCC 2010.
@@ -9,12 +11,6 @@ import type { Random } from './random.ts';
 
 /** How skewed YCSB is. */
 export const ZIPF_EXPONENT = 0.99;
-
-/**
- * Ranks are drawn from this many items however many keys there are, and then hashed to keys. So YCSB does it: the hottest
- * key gets 1/26.5 of the requests at any size of the store, and growing the store does not move the hot keys' share.
- */
-export const ZIPF_ITEMS = 10_000_000_000;
 
 /** Terms of a zeta that are added up one by one; the rest is an integral. */
 const EXACT_TERMS = 1000;
@@ -27,7 +23,7 @@ export class Zipf {
   readonly #eta: number;
 
   /** `exponent` lies between 0 and 1, both excluded. */
-  constructor(items: number = ZIPF_ITEMS, exponent: number = ZIPF_EXPONENT) {
+  constructor(items: number, exponent: number = ZIPF_EXPONENT) {
     this.#items = items;
     this.#exponent = exponent;
     this.#zeta = zeta(items, exponent);
