@@ -79,9 +79,12 @@ export interface Engine {
    * gives the state after. Empty when nothing changed. A view on `memory`, valid until the next call.
    */
   redo(): Uint8Array;
-  /** The time at which the last `execute` ran, never going backwards. Unit: milliseconds since 1970. */
+  /** The latest time that `execute` or `sweep` was given: that of the last `execute`. Unit: milliseconds since 1970. */
   readonly redoTimeMs: number;
-  /** Removes up to `budget` expired keys. Returns how many units of the budget it used: less means none is left. */
+  /**
+   * Removes expired keys within a budget: removing one costs one unit, and so does a step towards finding more. Returns the
+   * units it used; less than `budget` means that none is left.
+   */
   sweep(nowMs: number, budget: number): number;
   stats(): EngineStats;
 }

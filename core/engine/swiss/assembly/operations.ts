@@ -106,7 +106,6 @@ const NO_ROOM: i32 = -2;
  * Asks the server for the result of HELLO, AUTH or INFO, which it writes where `hostRoom` tells it. Returns the bytes
  * written, or one of the above.
  */
-// biome-ignore lint/correctness/noUnusedVariables: declared for the import, called below
 declare function serverOperation(code: u32, operation: usize, length: u32): i32;
 
 /** The time of the request. Unit: milliseconds since 1970. */

@@ -7,7 +7,10 @@
 /** Where the 16 bytes of the seed are. */
 export const seed: usize = memory.data(16, 16);
 
-/** Hash of the `length` bytes at `address`. Up to 7 bytes behind them are read, and count for nothing. */
+/**
+ * Hash of the `length` bytes at `address`. Up to 7 bytes behind them are read, and count for nothing. The round is written
+ * out each time: as a function it would have to keep its four words in memory instead of registers.
+ */
 export function hashKey(address: usize, length: u32): u64 {
   const k0 = load<u64>(seed);
   const k1 = load<u64>(seed, 8);
