@@ -51,7 +51,7 @@ const serveCommand = defineCommand({
   },
   examples: [
     'serve',
-    'serve --listen tcp://0.0.0.0:7464 --memory 2g',
+    'serve --listen tcp://127.0.0.1:7465 --memory 2g',
     'serve --listen unix:/run/ringkv.sock',
     'serve --runtime bun --transport bun',
     'serve --listen tcp://127.0.0.1:0   # the ready line on stdout tells the port',

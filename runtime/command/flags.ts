@@ -89,7 +89,7 @@ export function size(minBytes: number, maxBytes: number): (text: string) => numb
     const [, number = '', unit = ''] = /^(\d+)([kmg]?)(?:i?b)?$/.exec(text.toLowerCase()) ?? [];
     const bytes = number === '' ? Number.NaN : Number(number) * SIZE_UNITS[unit]!;
     if (!(bytes >= minBytes && bytes <= maxBytes)) {
-      throw new Error(`expected a size from ${formatSize(minBytes)} to ${formatSize(maxBytes)}, like 512k, 16m or 2g`);
+      throw new Error(`expected a size from ${formatSize(minBytes)} to ${formatSize(maxBytes)}; k, m and g are units`);
     }
     return bytes;
   };

@@ -54,8 +54,8 @@ describe('what is refused', () => {
     [{ transport: 'bnu' }, {}, '--transport bnu: expected node or bun, did you mean bun?'],
     [{ transport: true }, {}, '--transport needs a value: <name>'],
     [{ transport: ['bun', 'node'] }, {}, '--transport is given twice'],
-    [{ maxFrame: '1x' }, {}, '--max-frame 1x: expected a size from 1k to 64m, like 512k, 16m or 2g'],
-    [{}, { RINGKV_MAX_FRAME: '900' }, 'RINGKV_MAX_FRAME 900: expected a size from 1k to 64m, like 512k, 16m or 2g'],
+    [{ maxFrame: '1x' }, {}, '--max-frame 1x: expected a size from 1k to 64m; k, m and g are units'],
+    [{}, { RINGKV_MAX_FRAME: '900' }, 'RINGKV_MAX_FRAME 900: expected a size from 1k to 64m; k, m and g are units'],
     [{}, { RINGKV_JSON: 'perhaps' }, 'RINGKV_JSON perhaps: expected true or false'],
   ];
   test.each(refusals)('%j %j', (given, env, message) => {
