@@ -33,7 +33,7 @@ export const MAX_REPLY_BYTES = 64 * 1024 * 1024;
 /** Longest time to live, some 4,459 years. Unit: milliseconds. */
 export const MAX_TTL_MS = 2 ** 47;
 
-/** Most keys that one SCAN looks at, whatever count it was given: the bound of a turn's work. */
+/** Most keys that one SCAN looks at, whatever count it was given, but for the rest of a last group: the bound of its work. */
 export const MAX_SCAN_COUNT = 10_000;
 
 export const Op = {

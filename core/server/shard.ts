@@ -76,9 +76,8 @@ export class Shard {
   readonly #sessions = new Set<Session>();
   readonly #counters: ShardCounters = { connections: 0, frames: 0, turns: 0, bytesIn: 0, bytesOut: 0 };
 
-  /** The packed figures of INFO, and the number of the frame that asked for them. */
-  #infoBytes: Uint8Array = new Uint8Array(0);
-  #infoFrame = -1;
+  /** What INFO and HELLO answer the frame with this number. */
+  #answers: { readonly frame: number; info?: Uint8Array; hello?: Uint8Array } = { frame: -1 };
 
   // The turn under way: which part of the engine's output goes to whom, in the order of execution.
   #turnMs = 0;
@@ -231,21 +230,19 @@ export class Shard {
     const argumentCount = reader.arrayHeader() - 1;
     reader.skip();
     if (argumentCount !== (code === Op.INFO ? 0 : 1)) return wireError(ErrorCode.OP, 'wrong number of arguments');
-    if (code === Op.INFO) return this.#packedInfo();
+    // Working these out takes long, so a frame that asks a thousand times gets the same answer each time.
+    const { frames } = this.#counters;
+    if (this.#answers.frame !== frames) this.#answers = { frame: frames };
+    if (code === Op.INFO) {
+      const info: Uint8Array = this.#answers.info ?? pack(this.info());
+      this.#answers.info = info;
+      return info;
+    }
     if (code === Op.HELLO) return this.#hello(reader);
     // No token is asked for here, so any is welcome: a client that brings one needs no special case.
     return reader.stringOrBytes() === undefined
       ? wireError(ErrorCode.TYPE, 'token is not a string or binary')
       : pack(true);
-  }
-
-  /** Gathering the figures takes long, so a frame that asks for them a thousand times gets the same ones each time. */
-  #packedInfo(): Uint8Array {
-    if (this.#infoFrame !== this.#counters.frames) {
-      this.#infoFrame = this.#counters.frames;
-      this.#infoBytes = pack(this.info());
-    }
-    return this.#infoBytes;
   }
 
   #hello(reader: Reader): Uint8Array {
@@ -254,7 +251,8 @@ export class Shard {
     if (readVersion(reader, pairs) !== BigInt(PROTOCOL_VERSION)) {
       return wireError(ErrorCode.RANGE, `version must be ${PROTOCOL_VERSION}, the one spoken here`);
     }
-    return pack({
+    if (this.#answers.hello !== undefined) return this.#answers.hello;
+    const hello: Uint8Array = pack({
       server: 'ringkv',
       ...this.#options.identity,
       protocol: PROTOCOL_VERSION,
@@ -263,6 +261,8 @@ export class Shard {
       maxKey: MAX_KEY_BYTES,
       shards: [[0, 16383, this.#options.url()]],
     });
+    this.#answers.hello = hello;
+    return hello;
   }
 }
 

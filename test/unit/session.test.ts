@@ -248,6 +248,16 @@ describe('refusals', () => {
     }
   });
 
+  test('a frame that asks for the figures often has them gathered once, and the next frame anew', () => {
+    let gathered = 0;
+    const shard = createShard({ processFigures: () => ({ gathered: ++gathered }) });
+    const handler = shard.open(new Pipe());
+    handler.data(request(...Array.from({ length: 100 }, () => [34])));
+    expect(gathered).toBe(1);
+    handler.data(request([34]));
+    expect(gathered).toBe(2);
+  });
+
   test('a limit of the frame that makes no sense', () => {
     for (const maxFrameBytes of [Number.NaN, 10, 1.5, 2 ** 40]) {
       expect(() => createShard({ maxFrameBytes })).toThrow(/maxFrameBytes is .* must be an integer from 1024 to/);
