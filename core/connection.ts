@@ -3,15 +3,37 @@
  * implement `Connection` and call a `ConnectionHandler`; sessions and clients do the reverse.
  */
 
+/**
+ * What a connection carries.
+ * - `stream`: bytes, which `data` delivers cut anywhere
+ * - `message`: messages; each call of `data` delivers a whole one, each call of `send` sends one
+ */
+export type Framing = 'stream' | 'message';
+
+/**
+ * Keeps bytes that were given to `send` as they are, for transports that have the kernel read them where they lie. As
+ * long as anybody retains it, the bytes stay in their place unchanged.
+ */
+export interface Lease {
+  /** One more reader. MUST be called before the `send` that brought the lease returns. */
+  retain(): void;
+  /** The reader needs the bytes no more. MUST be called once for each `retain`. */
+  release(): void;
+}
+
 /** One end of an open connection, as the transport offers it to the core. */
 export interface Connection {
+  readonly framing: Framing;
   /**
    * Sends bytes after all those sent before. The bytes are borrowed until `send` returns: the transport copies what the
-   * kernel did not take at once. MUST NOT be called after `end` or `destroy`; MUST NOT call back into the handler
-   * before it returns.
+   * kernel did not take at once, unless it retains the lease, if there is one. MUST NOT be called after `end` or
+   * `destroy`; MUST NOT call back into the handler before it returns.
    */
-  send(bytes: Uint8Array): void;
-  /** Bytes given to `send` that the kernel has not taken yet. Unit: bytes. */
+  send(bytes: Uint8Array, lease?: Lease): void;
+  /**
+   * Bytes given to `send` that the kernel has not taken yet; a transport that hands over all sends of a turn together
+   * need not count those of the turn under way. Unit: bytes.
+   */
   readonly pendingBytes: number;
   /** Stop calling `data`. At most one call that was already under way may still come. Twice is fine. */
   pauseReading(): void;
@@ -36,4 +58,17 @@ export interface ConnectionHandler {
    * call of all. When both sides have ended, the transport closes by itself.
    */
   close(error?: Error): void;
+}
+
+/**
+ * Memory of the handler's, in which a transport may have the kernel put what arrives: views on it that `data` is given are
+ * read without being copied first.
+ */
+export interface ReceiveRoom {
+  /** The whole memory, to be taken anew after each call of the handler: it may have grown, and a view become empty. */
+  readonly memory: Uint8Array;
+  /** Takes `length` bytes of the memory and returns their offset in it; 0 when there is no room. */
+  allocate(length: number): number;
+  /** Gives back what `allocate` returned. */
+  free(offset: number): void;
 }

@@ -8,7 +8,6 @@
  * console.log(server.address); // tcp://127.0.0.1:40123
  * ```
  */
-import { clearInterval, setInterval } from 'node:timers';
 import { Shard } from '../core/server/shard.ts';
 import { formatAddress, parseAddress } from '../transports/address.ts';
 import type { TransportName } from '../transports/transport.ts';
@@ -22,9 +21,6 @@ export type { EngineName, TransportName };
 
 /** How long `close` waits for clients to take their replies and leave. Unit: milliseconds. */
 export const DEFAULT_CLOSE_GRACE_MS = 5000;
-
-/** How often keys that expired are removed while nobody asks for anything. Unit: milliseconds. */
-const TICK_MS = 100;
 
 export interface ServerOptions {
   /** `tcp://host:port`, port 0 for any free one, or `unix:/path`. Default: `tcp://127.0.0.1:7464`. */
@@ -79,12 +75,8 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   let address = formatAddress(asked);
   const listener = await transport.listen(asked, shard);
   address = formatAddress(listener.address);
-  const ticks = setInterval(() => shard.tick(), TICK_MS);
 
-  const close = (graceMs: number = DEFAULT_CLOSE_GRACE_MS): Promise<void> => {
-    clearInterval(ticks);
-    return listener.close(graceMs);
-  };
+  const close = (graceMs: number = DEFAULT_CLOSE_GRACE_MS): Promise<void> => listener.close(graceMs);
   return {
     address,
     transport: transport.name,

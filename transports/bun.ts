@@ -32,23 +32,16 @@ class BunTransport implements Transport {
       const server = listening(address, () =>
         Bun.listen<BunConnection>({ unix: address.path, allowHalfOpen: true, socket }),
       );
-      return {
-        address,
-        close: (graceMs) =>
-          serving.close(graceMs, () => {
-            server.stop();
-            removeUnixPath(address.path);
-          }),
-      };
+      return serving.listener(address, () => {
+        server.stop();
+        removeUnixPath(address.path);
+      });
     }
     const { host: hostname, port } = tcp(address);
     const server = listening(address, () =>
       Bun.listen<BunConnection>({ hostname, port, exclusive: true, allowHalfOpen: true, socket }),
     );
-    return {
-      address: { kind: 'tcp', host: server.hostname, port: server.port },
-      close: (graceMs) => serving.close(graceMs, () => server.stop()),
-    };
+    return serving.listener({ kind: 'tcp', host: server.hostname, port: server.port }, () => server.stop());
   }
 
   async connect(
@@ -116,6 +109,7 @@ function handlers(
 }
 
 class BunConnection implements ServedConnection {
+  readonly framing = 'stream';
   handler: ConnectionHandler | undefined;
   readonly #socket: Socket;
   readonly #serving: Serving | undefined;

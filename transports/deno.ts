@@ -43,16 +43,12 @@ class DenoTransport implements Transport {
     const server = listening(address);
     const serving = new Serving(handler);
     const accepting = this.#accept(server, serving);
-    return {
-      address: addressOf(server, address),
-      close: (graceMs) =>
-        serving.close(graceMs, () => {
-          server.close();
-          if (address.kind === 'unix') removeUnixPath(address.path);
-          // The kernel goes on accepting for as long as an `accept` is under way.
-          return accepting;
-        }),
-    };
+    return serving.listener(addressOf(server, address), () => {
+      server.close();
+      if (address.kind === 'unix') removeUnixPath(address.path);
+      // The kernel goes on accepting for as long as an `accept` is under way.
+      return accepting;
+    });
   }
 
   /** Accepts connections until the listener is closed. */
@@ -151,6 +147,7 @@ class Stage {
 }
 
 class DenoConnection implements ServedConnection {
+  readonly framing = 'stream';
   readonly #conn: Deno.Conn;
   readonly #buffers: Buffers;
   readonly #serving: Serving | undefined;

@@ -28,7 +28,7 @@ class MemoryTransport implements Transport {
     }
     const serving = new Serving(handler);
     this.#listening.set(name, serving);
-    return { address, close: (graceMs) => serving.close(graceMs, () => this.#listening.delete(name)) };
+    return serving.listener(address, () => this.#listening.delete(name));
   }
 
   async connect(
@@ -58,6 +58,7 @@ class MemoryTransport implements Transport {
 }
 
 class MemoryConnection implements ServedConnection {
+  readonly framing = 'stream';
   handler!: ConnectionHandler;
   readonly #serving: Serving | undefined;
   #peer!: MemoryConnection;

@@ -44,10 +44,7 @@ class NodeTransport implements Transport {
     await listening(server, address);
     // A connection that could not be accepted (no descriptor left, say) is the peer's loss, not the server's.
     server.on('error', ignore);
-    return {
-      address: addressOf(server, address),
-      close: (graceMs) => serving.close(graceMs, () => server.close()),
-    };
+    return serving.listener(addressOf(server, address), () => server.close());
   }
 
   connect(
@@ -115,6 +112,7 @@ class Buffers {
 }
 
 class NodeConnection implements ServedConnection {
+  readonly framing = 'stream';
   handler!: ConnectionHandler;
   readonly #buffers: Buffers;
   readonly #serving: Serving | undefined;

@@ -1,8 +1,15 @@
 /**
  * What every listener has in common: which connections are open, when the turn ends, and the orderly end of it all.
  */
-import { setImmediate } from 'node:timers';
-import type { Connection, ConnectionHandler, ServerHandler } from './transport.ts';
+import { clearInterval, setImmediate, setInterval } from 'node:timers';
+import {
+  type Address,
+  type Connection,
+  type ConnectionHandler,
+  type Listener,
+  type ServerHandler,
+  TICK_MS,
+} from './transport.ts';
 
 /** The longest a timer of the runtimes can run. Unit: milliseconds. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
@@ -31,9 +38,22 @@ export class Serving {
   #finished = false;
   #closed: Promise<void> | undefined;
   #allGone: (() => void) | undefined;
+  #ticks: NodeJS.Timeout | undefined;
 
   constructor(handler: ServerHandler) {
     this.#handler = handler;
+  }
+
+  /** The transport listens at `address`: what it returns to its caller. `stopListening` is called once, and awaited. */
+  listener(address: Address, stopListening: () => unknown): Listener {
+    this.#ticks = setInterval(() => this.#handler.tick(), TICK_MS);
+    return {
+      address,
+      close: (graceMs) => {
+        this.#closed ??= this.#close(graceMs, stopListening);
+        return this.#closed;
+      },
+    };
   }
 
   /** A peer connected: the handler of its events. */
@@ -67,13 +87,9 @@ export class Serving {
     if (this.#handler.turnEnd()) this.delivered();
   };
 
-  /** The end as `Listener.close` promises it; `stopListening` is called once, and awaited. */
-  close(graceMs: number, stopListening: () => unknown): Promise<void> {
-    this.#closed ??= this.#close(graceMs, stopListening);
-    return this.#closed;
-  }
-
+  /** The end as `Listener.close` promises it. */
   async #close(graceMs: number, stopListening: () => unknown): Promise<void> {
+    clearInterval(this.#ticks);
     await stopListening();
     // What was executed is answered: its replies are given to the connections before these end.
     for (let turns = 0; turns < LAST_TURNS_MAX && this.#handler.turnEnd(); turns++);

@@ -2,9 +2,9 @@
  * The contract of a transport: the one thing that differs between the I/O backends. A transport moves bytes and knows
  * nothing of frames, operations or values; framing, batching and back-pressure are the core's, once for all transports.
  */
-import type { Connection, ConnectionHandler } from '../core/connection.ts';
+import type { Connection, ConnectionHandler, Framing, Lease, ReceiveRoom } from '../core/connection.ts';
 
-export type { Connection, ConnectionHandler };
+export type { Connection, ConnectionHandler, Framing, Lease, ReceiveRoom };
 
 export type TransportName = 'memory' | 'node' | 'bun' | 'deno';
 
@@ -35,7 +35,14 @@ export interface ServerHandler {
    * once the listener's `close` has half-closed the connections, since nothing executed after that could be answered.
    */
   turnEnd(): boolean;
+  /** Called about every `TICK_MS` while the listener is open, whether anything happens or not. */
+  tick(): void;
+  /** Where bytes that arrive are best put. Default: wherever the transport likes. */
+  readonly room?: ReceiveRoom | undefined;
 }
+
+/** How often `ServerHandler.tick` is called. Unit: milliseconds. */
+export const TICK_MS = 100;
 
 export interface Listener {
   /** Where it really listens: port 0 has become the real port. */

@@ -87,6 +87,23 @@ export interface Engine {
    */
   sweep(nowMs: number, budget: number): number;
   stats(): EngineStats;
+  /** Room in `memory` for others; undefined when what lies in it does not stay in its place. */
+  readonly room?: EngineRoom | undefined;
+}
+
+/** Parts of an engine's memory that are lent. Their offsets stay valid, and their bytes unchanged, until they are given back. */
+export interface EngineRoom {
+  /** Takes `length` bytes and returns their offset; 0 when there is no room. */
+  allocate(length: number): number;
+  /** Gives back what `allocate` returned. */
+  free(offset: number): void;
+  /**
+   * Takes the output away with all that was appended to it and returns its offset; the engine goes on with another, which
+   * is empty.
+   */
+  detachOutput(): number;
+  /** Gives back what `detachOutput` returned. */
+  recycleOutput(offset: number): void;
 }
 
 /** The most an engine can hold: the 4 GiB a WebAssembly memory can have, less 256 MiB for requests and replies. */

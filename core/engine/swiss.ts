@@ -2,7 +2,14 @@
  * The engine `swiss`: a Swiss table in WebAssembly, written in AssemblyScript (`swiss/assembly/`). This file is its
  * JavaScript side: it makes an instance and keeps the view on its memory.
  */
-import { type Engine, type EngineHost, type EngineOptions, type EngineStats, MAX_ENGINE_BYTES } from './engine.ts';
+import {
+  type Engine,
+  type EngineHost,
+  type EngineOptions,
+  type EngineRoom,
+  type EngineStats,
+  MAX_ENGINE_BYTES,
+} from './engine.ts';
 import { wasmBase64 } from './swiss/wasm.ts';
 
 /** What the WebAssembly module exports; see `swiss/assembly/index.ts`. Addresses come as int32 and are unsigned. */
@@ -15,6 +22,10 @@ interface Exports {
   outputAddress(): number;
   outputBytes(): number;
   clearOutput(): void;
+  detachOutput(): number;
+  recycleOutput(address: number): void;
+  allocateRoom(length: number): number;
+  freeRoom(address: number): void;
   redoAddress(): number;
   redoBytes(): number;
   redoTime(): number;
@@ -49,6 +60,7 @@ export function createSwissEngine(options: EngineOptions = {}): Engine {
 class SwissEngine implements Engine {
   readonly name = 'swiss';
   host: EngineHost | undefined;
+  readonly room: EngineRoom;
   readonly #exports: Exports;
   #memory: Uint8Array;
 
@@ -70,6 +82,14 @@ class SwissEngine implements Engine {
     this.#memory = new Uint8Array(this.#exports.memory.buffer);
     this.#memory.set(seed, this.#exports.seedAddress());
     if (!this.#exports.init(memoryBytesMax, redo ? 1 : 0)) throw new RangeError('no memory for an empty engine');
+    const { allocateRoom, freeRoom, detachOutput, recycleOutput } = this.#exports;
+    this.room = {
+      // More than an int32 would be cut on its way into the WebAssembly.
+      allocate: (length) => (length <= 0x7fff_ffff ? allocateRoom(length) >>> 0 : 0),
+      free: freeRoom,
+      detachOutput: () => detachOutput() >>> 0,
+      recycleOutput,
+    };
   }
 
   get memory(): Uint8Array {

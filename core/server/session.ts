@@ -2,7 +2,7 @@
  * One connection's life on the server: its bytes become frames, its frames replies. Back-pressure lives here: a peer that
  * does not read its replies is no longer read from, so what the server keeps for it stays bounded.
  */
-import type { Connection, ConnectionHandler } from '../connection.ts';
+import type { Connection, ConnectionHandler, Lease } from '../connection.ts';
 import { Writer } from '../msgpack.ts';
 import { ErrorCode, FRAME_HEADER_BYTES, FRAME_TAG, writeFrameHeader } from '../protocol.ts';
 import type { Shard } from './shard.ts';
@@ -97,10 +97,10 @@ export class Session implements ConnectionHandler {
   }
 
   /** The turn ends: this part of its output goes to the peer. */
-  flush(bytes: Uint8Array): void {
+  flush(bytes: Uint8Array, lease?: Lease): void {
     this.#turnBytes -= bytes.length;
     if (this.#closed) return;
-    this.#connection.send(bytes);
+    this.#connection.send(bytes, lease);
     if (this.#refusing && this.#turnBytes === 0) this.#connection.end();
     else if (this.#blocked) {
       // The kernel took all of it at once, so no `drain` will come.

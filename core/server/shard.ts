@@ -3,7 +3,7 @@
  * turns and lets the replies of a turn leave together, which is where a log will put its one commit per turn.
  */
 import { pack } from 'msgpackr/pack';
-import type { Connection, ConnectionHandler } from '../connection.ts';
+import type { Connection, ConnectionHandler, ReceiveRoom } from '../connection.ts';
 import type { Engine, EngineHost } from '../engine/engine.ts';
 import { Reader, Writer } from '../msgpack.ts';
 import {
@@ -14,6 +14,7 @@ import {
   Op,
   PROTOCOL_VERSION,
 } from '../protocol.ts';
+import { OutputLease } from './lease.ts';
 import { Session } from './session.ts';
 
 /** A turn whose replies have grown beyond this ends early, so that the output of a turn stays bounded. Unit: bytes. */
@@ -71,6 +72,8 @@ interface ShardCounters {
 export class Shard {
   readonly engine: Engine;
   readonly maxFrameBytes: number;
+  /** Where a transport may have the kernel put requests: the engine executes them there. */
+  readonly room: ReceiveRoom | undefined;
   readonly #options: ShardOptions;
   readonly #startedMs: number;
   readonly #sessions = new Set<Session>();
@@ -85,6 +88,8 @@ export class Shard {
   #turnRequestBytes = 0;
   readonly #partSession: (Session | undefined)[] = [];
   readonly #partEnd: number[] = [];
+  /** Of the output the engine writes to; undefined when it can't be taken away from the engine. */
+  #lease: OutputLease | undefined;
   /** Sessions that go on in the next turn. */
   #waiting: Session[] = [];
 
@@ -101,6 +106,8 @@ export class Shard {
     this.#startedMs = options.now();
     const host: EngineHost = { serverOperation: (code, operation) => this.#serverOperation(code, operation) };
     this.engine.host = host;
+    this.#lease = OutputLease.of(this.engine);
+    this.room = receiveRoom(this.engine);
   }
 
   /** A peer connected; the transport gives its events to the handler returned. */
@@ -178,11 +185,12 @@ export class Shard {
     let start = 0;
     for (let i = 0; i < count; i++) {
       const end = this.#partEnd[i]!;
-      this.#partSession[i]!.flush(memory.subarray(base + start, base + end));
+      this.#partSession[i]!.flush(memory.subarray(base + start, base + end), this.#lease);
       this.#partSession[i] = undefined;
       start = end;
     }
-    engine.clearOutput();
+    if (this.#lease?.detach()) this.#lease = OutputLease.of(engine);
+    else engine.clearOutput();
     engine.sweep(this.#turnMs, SWEEP_PER_TURN + Math.floor(this.#turnRequestBytes / REQUEST_BYTES_PER_SWEEP));
     this.#turnRequestBytes = 0;
   }
@@ -264,6 +272,18 @@ export class Shard {
     this.#answers.hello = hello;
     return hello;
   }
+}
+
+function receiveRoom(engine: Engine): ReceiveRoom | undefined {
+  if (engine.room === undefined) return undefined;
+  const { allocate, free } = engine.room;
+  return {
+    get memory() {
+      return engine.memory;
+    },
+    allocate,
+    free,
+  };
 }
 
 /** The entry `version` of HELLO's map, of so many pairs; undefined when there is none that is an integer. */

@@ -722,6 +722,7 @@ describe('what transports may do', () => {
     const left = [...replies];
     return async (opened) => {
       const connection: Connection = {
+        framing: 'stream',
         send() {
           setImmediate(() => {
             const reply = left.shift();

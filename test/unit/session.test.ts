@@ -21,6 +21,7 @@ function createShard(options: Partial<ShardOptions> = {}): Shard {
 
 /** A connection whose kernel takes as much as it is told to, and that notes what it was asked. */
 class Pipe implements Connection {
+  readonly framing = 'stream';
   readonly sent: Buffer[] = [];
   pendingBytes = 0;
   reading = true;

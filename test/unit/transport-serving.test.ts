@@ -12,8 +12,11 @@ function serve(waits: (turns: number) => boolean) {
       events.push('turn');
       return waits(++turns);
     },
+    tick() {},
   });
+  const { close } = serving.listener({ kind: 'memory', name: 'serving' }, () => {});
   const connection: ServedConnection = {
+    framing: 'stream',
     pendingBytes: 0,
     send() {},
     pauseReading() {},
@@ -23,16 +26,16 @@ function serve(waits: (turns: number) => boolean) {
     finish: () => events.push('finish'),
   };
   serving.opened(connection);
-  return { serving, connection, events };
+  return { serving, close, connection, events };
 }
 
 const immediates = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
 test('who waits for a turn gets it before the connections are finished, and none after', async () => {
-  const { serving, connection, events } = serve((turns) => turns < 3);
+  const { serving, close, connection, events } = serve((turns) => turns < 3);
   // A turn is under way when the close comes, and the peer's end begins another.
   serving.delivered();
-  const closed = serving.close(60_000, () => {});
+  const closed = close(60_000);
   await immediates();
   serving.delivered();
   await immediates();
@@ -42,9 +45,9 @@ test('who waits for a turn gets it before the connections are finished, and none
 });
 
 test('who never has enough of turns can not hold up the end', async () => {
-  const { serving, connection, events } = serve(() => true);
+  const { serving, close, connection, events } = serve(() => true);
   serving.delivered();
-  const closed = serving.close(60_000, () => {});
+  const closed = close(60_000);
   await immediates();
   expect(events.at(-1)).toBe('finish');
   serving.gone(connection);

@@ -3,29 +3,36 @@ import { executePayload } from './batch';
 import { initBlocks } from './blocks';
 import { collectsRedo, hostRoom, setCollectsRedo, setNow, timeNow } from './operations';
 import {
+  allocateRoom,
   clearOutput,
+  detachOutput,
   ensureRedo,
   initBuffers,
   outputAddress,
   outputBytes,
+  recycleOutput,
   redoAddress,
   redoBytes,
   reserveInput,
 } from './output';
-import { dataBytesMax, initPages, PAGE_SHIFT } from './pages';
+import { dataBytesMax, freePages, initPages, PAGE_SHIFT } from './pages';
 import { seed } from './siphash';
 import { indexBytes, initTable, keyCount, usedBytes } from './table';
 import { expiredCount, scheduledCount, sweepWheel } from './wheel';
 
 export {
+  allocateRoom,
   clearOutput,
   dataBytesMax,
+  detachOutput,
   expiredCount,
+  freePages as freeRoom,
   hostRoom,
   indexBytes,
   keyCount,
   outputAddress,
   outputBytes,
+  recycleOutput,
   redoAddress,
   redoBytes,
   reserveInput,

@@ -3,7 +3,7 @@
  * changed is collected in the redo buffer. Each is one run of pages that grows when it must.
  */
 
-import { allocatePages, freePages, KIND_BUFFER, PAGE_BYTES, PAGE_SHIFT } from './pages';
+import { allocatePages, freePages, KIND_BUFFER, PAGE_BYTES, PAGE_SHIFT, runBytes } from './pages';
 import { copyBytes } from './record';
 
 /** Bytes behind a buffer's content that may be read: keys are read in words of 8, headers before their end is checked. */
@@ -22,6 +22,8 @@ let inputCapacity: u32 = 0;
 let output: usize = 0;
 let outputCapacity: u32 = 0;
 let outputLength: u32 = 0;
+/** An output that was taken away and given back: the next one to use. 0: none. */
+let spare: usize = 0;
 /** Where the header of the reply under way is, relative to the output. */
 let frameStart: u32 = 0;
 
@@ -64,6 +66,32 @@ export function clearOutput(): void {
   outputCapacity = 0;
   // What was just given back is more than what is asked for, so this finds room.
   ensureOutput(64 * 1024);
+}
+
+/** Takes the output away from here and begins another of its size, so that one turn like the last needs no more room. */
+export function detachOutput(): usize {
+  const detached = output;
+  outputLength = 0;
+  if (spare != 0) {
+    output = spare;
+    outputCapacity = runBytes(spare);
+    spare = 0;
+  } else {
+    output = allocateBuffer(min(outputCapacity, OUTPUT_KEPT_BYTES) - OVERRUN_BYTES);
+    outputCapacity = output == 0 ? 0 : capacity;
+  }
+  return detached;
+}
+
+/** Takes back an output that was taken away, whose content nobody needs any more. */
+export function recycleOutput(detached: usize): void {
+  if (spare == 0 && runBytes(detached) <= OUTPUT_KEPT_BYTES) spare = detached;
+  else freePages(detached);
+}
+
+/** Room for `length` bytes that is neither input nor output; 0 when memory is short. To be given back with `freePages`. */
+export function allocateRoom(length: u32): usize {
+  return allocateBuffer(length);
 }
 
 /** Makes room for `more` bytes behind what was written. False when memory is short. */

@@ -107,6 +107,11 @@ export function freePages(address: usize): void {
   if (page < hint) hint = page;
 }
 
+/** Bytes of the run that starts at `address`. */
+export function runBytes(address: usize): u32 {
+  return load<u32>(descriptor(<u32>(address >> PAGE_SHIFT)), COUNT) << PAGE_SHIFT;
+}
+
 /** Gives back every run that is not a buffer. */
 export function freeAllData(): void {
   let page = firstPage;
