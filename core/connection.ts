@@ -31,6 +31,11 @@ export interface Connection {
    */
   send(bytes: Uint8Array, lease?: Lease): void;
   /**
+   * Calls `sends` before it returns; what `sends` sends leaves in as few writes as the transport can make. Default: the
+   * transport has nothing to gain from knowing.
+   */
+  cork?(sends: () => void): void;
+  /**
    * Bytes given to `send` that the kernel has not taken yet; a transport that hands over all sends of a turn together
    * need not count those of the turn under way. Unit: bytes.
    */
@@ -39,7 +44,10 @@ export interface Connection {
   pauseReading(): void;
   /** Undo `pauseReading`. MUST NOT call `data` before it returns. Twice is fine. */
   resumeReading(): void;
-  /** Half-close after the pending bytes were sent: the peer sees the end of the stream. Twice is fine. */
+  /**
+   * Half-close after the pending bytes were sent: the peer sees the end of the stream. Where a connection can only be
+   * closed as a whole, as a WebSocket, that is what follows. Twice is fine.
+   */
   end(): void;
   /** Close both directions now and drop what is pending. `close` follows. Twice is fine. */
   destroy(): void;

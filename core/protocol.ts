@@ -109,3 +109,9 @@ export function writeFrameHeader(target: Uint8Array, offset: number, length: num
   target[offset + 3] = length >>> 8;
   target[offset + 4] = length;
 }
+
+/** Length of the payload that a frame header at `offset` tells. Unit: bytes. */
+export function readFrameLength(source: Uint8Array, offset: number): number {
+  const high = (source[offset + 1]! << 24) | (source[offset + 2]! << 16);
+  return (high | (source[offset + 3]! << 8) | source[offset + 4]!) >>> 0;
+}

@@ -65,7 +65,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     engine,
     identity: { version: packageVersion, runtime: `${runtime.name}/${runtime.version}`, transport: transport.name },
     now: Date.now,
-    url: () => address,
+    shards: () => [[0, 16_383, address]],
     ...(options.maxFrameBytes === undefined ? {} : { maxFrameBytes: options.maxFrameBytes }),
     processFigures() {
       const { userMicros, systemMicros } = runtime.cpuTime();

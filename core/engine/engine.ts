@@ -7,6 +7,8 @@
  * copies nothing. Offsets are relative to `memory`, which is to be read anew after every call: it may have grown.
  */
 
+import { ALL_SLOTS, SLOTS, type SlotRange } from '../slots.ts';
+
 export type EngineName = 'swiss' | 'map';
 
 export interface EngineOptions {
@@ -18,18 +20,24 @@ export interface EngineOptions {
   /** Whether `execute` collects redo bytes. Default: false. */
   redo?: boolean;
   /**
+   * The slots of the keys that are its own; operations on others do nothing and answer `MOVED`. Default: all.
+   */
+  slots?: SlotRange;
+  /**
    * 16 bytes that seed the hash, against hash flooding. Default: from `crypto.getRandomValues`. Tests give their own.
    */
   seed?: Uint8Array;
 }
 
-/** What the server, rather than the engine, answers: the operations HELLO, AUTH and INFO. */
+/** What the server, rather than the engine, answers: the operations HELLO, AUTH and INFO, and where other keys are. */
 export interface EngineHost {
   /**
    * Answers one operation. `operation` is its whole MessagePack array, borrowed until this returns. The result is one
    * MessagePack value (an error ext included) of at most 64 KiB.
    */
   serverOperation(code: number, operation: Uint8Array): Uint8Array;
+  /** The error `MOVED`, as it stands in the reply, for a key in a slot of another shard. At most 64 KiB. */
+  moved(slot: number): Uint8Array;
 }
 
 export interface EngineStats {
@@ -53,7 +61,7 @@ export interface Engine {
   readonly name: EngineName;
   /** The whole memory. Taken anew after each call of the engine. */
   readonly memory: Uint8Array;
-  /** Where `HELLO`, `AUTH` and `INFO` go; without one they answer OP. */
+  /** Where `HELLO`, `AUTH` and `INFO` go, and who knows the other shards; without one, those answer OP. */
   host: EngineHost | undefined;
   /**
    * Makes room for `length` bytes of requests and returns its offset. The room keeps its content and place until the
@@ -108,3 +116,11 @@ export interface EngineRoom {
 
 /** The most an engine can hold: the 4 GiB a WebAssembly memory can have, less 256 MiB for requests and replies. */
 export const MAX_ENGINE_BYTES = 4 * 1024 ** 3 - 256 * 1024 ** 2;
+
+/** Returns the slots that an engine is to have. Throws `RangeError` when they are none. */
+export function checkSlots(slots: SlotRange = ALL_SLOTS): SlotRange {
+  const { first, last } = slots;
+  const areSlots = Number.isInteger(first) && Number.isInteger(last) && first >= 0 && first <= last && last < SLOTS;
+  if (!areSlots) throw new RangeError(`slots are ${first} to ${last}, but must be within 0 to ${SLOTS - 1}`);
+  return slots;
+}

@@ -4,6 +4,7 @@
  */
 import { MsgpackError, Reader, Writer } from '../msgpack.ts';
 import {
+  ErrorCode,
   FRAME_HEADER_BYTES,
   MAX_FRAME_OPERATIONS,
   MAX_KEY_BYTES,
@@ -14,9 +15,17 @@ import {
   SetFlag,
   writeFrameHeader,
 } from '../protocol.ts';
-import { type Engine, type EngineHost, type EngineOptions, type EngineStats, MAX_ENGINE_BYTES } from './engine.ts';
+import { SLOTS, type SlotRange, slotOf } from '../slots.ts';
+import {
+  checkSlots,
+  type Engine,
+  type EngineHost,
+  type EngineOptions,
+  type EngineStats,
+  MAX_ENGINE_BYTES,
+} from './engine.ts';
 import { type Entry, Keyspace } from './map/keyspace.ts';
-import { Refusal, refusals } from './refusals.ts';
+import { movedResult, Refusal, refusals } from './refusals.ts';
 
 /** Makes an empty engine. `seed` has no use here. Throws `RangeError` for a limit outside 1 to `MAX_ENGINE_BYTES`. */
 export function createMapEngine(options: EngineOptions = {}): Engine {
@@ -37,6 +46,8 @@ class MapEngine implements Engine {
   #redoBytes = 0;
   readonly #collectsRedo: boolean;
   readonly #limitBytes: number;
+  readonly #slots: SlotRange;
+  readonly #ownsAllSlots: boolean;
 
   readonly #keys = new Keyspace();
 
@@ -44,12 +55,14 @@ class MapEngine implements Engine {
   #request = new Reader(new Uint8Array());
   #replyBytesLeft = 0;
 
-  constructor({ memoryBytesMax = MAX_ENGINE_BYTES, redo = false }: EngineOptions) {
+  constructor({ memoryBytesMax = MAX_ENGINE_BYTES, redo = false, slots }: EngineOptions) {
     if (!Number.isInteger(memoryBytesMax) || memoryBytesMax < 1 || memoryBytesMax > MAX_ENGINE_BYTES) {
       throw new RangeError(`memoryBytesMax is ${memoryBytesMax}, but must be an integer from 1 to ${MAX_ENGINE_BYTES}`);
     }
     this.#limitBytes = memoryBytesMax;
     this.#collectsRedo = redo;
+    this.#slots = checkSlots(slots);
+    this.#ownsAllSlots = this.#slots.first === 0 && this.#slots.last === SLOTS - 1;
   }
 
   get memory(): Uint8Array {
@@ -313,7 +326,15 @@ class MapEngine implements Engine {
   #keyArgument(): string {
     const bytes = this.#bytesArgument();
     if (bytes.length === 0 || bytes.length > MAX_KEY_BYTES) throw refusals.keyLength;
+    if (!this.#ownsAllSlots) this.#expectOwn(slotOf(bytes));
     return byteString(bytes);
+  }
+
+  #expectOwn(slot: number): void {
+    if (slot >= this.#slots.first && slot <= this.#slots.last) return;
+    const result = movedResult(this.host, slot);
+    this.#spendReply(result.length);
+    throw new Refusal(ErrorCode.MOVED, `slot ${slot} is another shard's`, result);
   }
 
   #anyArgument(): Uint8Array {

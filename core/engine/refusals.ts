@@ -4,6 +4,7 @@
  */
 import { Writer } from '../msgpack.ts';
 import { ErrorCode, MAX_FRAME_OPERATIONS, MAX_KEY_BYTES, MAX_REPLY_BYTES, MAX_VALUE_DEPTH } from '../protocol.ts';
+import type { EngineHost } from './engine.ts';
 
 /** Why an operation, or a whole payload, is answered with an error. Thrown before the operation changed anything. */
 export class Refusal extends Error {
@@ -12,13 +13,22 @@ export class Refusal extends Error {
   /** The error as it stands in the reply. */
   readonly result: Uint8Array;
 
-  constructor(code: ErrorCode, message: string) {
+  constructor(code: ErrorCode, message: string, result: Uint8Array = errorResult(code, message)) {
     super(message);
     this.code = code;
-    const writer = new Writer(128);
-    writer.error(code, message);
-    this.result = writer.copy();
+    this.result = result;
   }
+}
+
+function errorResult(code: ErrorCode, message: string): Uint8Array {
+  const writer = new Writer(128);
+  writer.error(code, message);
+  return writer.copy();
+}
+
+/** The error of a key in a slot of another shard, as it stands in the reply. An engine on its own knows no other. */
+export function movedResult(host: EngineHost | undefined, slot: number): Uint8Array {
+  return host === undefined ? errorResult(ErrorCode.MOVED, String(slot)) : host.moved(slot);
 }
 
 /** One of each, made once: a payload may hold a million operations that are refused. */

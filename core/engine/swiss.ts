@@ -3,6 +3,7 @@
  * JavaScript side: it makes an instance and keeps the view on its memory.
  */
 import {
+  checkSlots,
   type Engine,
   type EngineHost,
   type EngineOptions,
@@ -10,13 +11,14 @@ import {
   type EngineStats,
   MAX_ENGINE_BYTES,
 } from './engine.ts';
+import { movedResult } from './refusals.ts';
 import { wasmBase64 } from './swiss/wasm.ts';
 
 /** What the WebAssembly module exports; see `swiss/assembly/index.ts`. Addresses come as int32 and are unsigned. */
 interface Exports {
   readonly memory: WebAssembly.Memory;
   seedAddress(): number;
-  init(limitBytes: number, redo: number): number;
+  init(limitBytes: number, redo: number, firstSlot: number, lastSlot: number): number;
   reserveInput(length: number): number;
   execute(address: number, length: number, nowMs: number): number;
   outputAddress(): number;
@@ -64,24 +66,28 @@ class SwissEngine implements Engine {
   readonly #exports: Exports;
   #memory: Uint8Array;
 
-  constructor({ memoryBytesMax = MAX_ENGINE_BYTES, redo = false, seed = randomSeed() }: EngineOptions) {
+  constructor({ memoryBytesMax = MAX_ENGINE_BYTES, redo = false, slots, seed = randomSeed() }: EngineOptions) {
     if (!(memoryBytesMax >= MEMORY_BYTES_MIN && memoryBytesMax <= MAX_ENGINE_BYTES)) {
       throw new RangeError(
         `memoryBytesMax is ${memoryBytesMax}; it must be from ${MEMORY_BYTES_MIN} to ${MAX_ENGINE_BYTES} bytes`,
       );
     }
+    const { first, last } = checkSlots(slots);
     if (seed.length !== SEED_BYTES) throw new RangeError(`seed has ${seed.length} bytes; it must have ${SEED_BYTES}`);
     compiled ??= new WebAssembly.Module(decodeBase64(wasmBase64));
     const instance = new WebAssembly.Instance(compiled, {
       operations: {
         serverOperation: (code: number, address: number, length: number) =>
           this.#serverOperation(code, address >>> 0, length),
+        moved: (slot: number) => this.#answer(movedResult(this.host, slot)),
       },
     });
     this.#exports = instance.exports as unknown as Exports;
     this.#memory = new Uint8Array(this.#exports.memory.buffer);
     this.#memory.set(seed, this.#exports.seedAddress());
-    if (!this.#exports.init(memoryBytesMax, redo ? 1 : 0)) throw new RangeError('no memory for an empty engine');
+    if (!this.#exports.init(memoryBytesMax, redo ? 1 : 0, first, last)) {
+      throw new RangeError('no memory for an empty engine');
+    }
     const { allocateRoom, freeRoom, detachOutput, recycleOutput } = this.#exports;
     this.room = {
       // More than an int32 would be cut on its way into the WebAssembly.
@@ -152,7 +158,11 @@ class SwissEngine implements Engine {
   #serverOperation(code: number, address: number, length: number): number {
     if (this.host === undefined) return NO_SERVER;
     // The copy lets the host keep what it wants while the memory below it may move.
-    const result = this.host.serverOperation(code, this.memory.slice(address, address + length));
+    return this.#answer(this.host.serverOperation(code, this.memory.slice(address, address + length)));
+  }
+
+  /** Puts a result of the server's behind the results of the engine. */
+  #answer(result: Uint8Array): number {
     const room = this.#exports.hostRoom(result.length) >>> 0;
     if (room === 0) return NO_ROOM;
     this.memory.set(result, room);

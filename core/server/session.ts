@@ -1,26 +1,25 @@
 /**
  * One connection's life on the server: its bytes become frames, its frames replies. Back-pressure lives here: a peer that
  * does not read its replies is no longer read from, so what the server keeps for it stays bounded.
+ *
+ * On a connection that carries messages, a message is a payload. Frames are how payloads are kept and how the engine
+ * writes them, all the same: what is kept of a message gets a header, and what is sent is cut at the headers.
  */
 import type { Connection, ConnectionHandler, Lease } from '../connection.ts';
 import { Writer } from '../msgpack.ts';
-import { ErrorCode, FRAME_HEADER_BYTES, FRAME_TAG, writeFrameHeader } from '../protocol.ts';
+import { ErrorCode, FRAME_HEADER_BYTES, FRAME_TAG, readFrameLength, writeFrameHeader } from '../protocol.ts';
+import { sendPayloads } from './messages.ts';
+import { Arrival, Rest } from './rest.ts';
 import type { Shard } from './shard.ts';
 
 /** With more than this unsent, a session executes no further frame and stops reading. Unit: bytes. */
 export const OUTPUT_HIGH_WATER_BYTES = 1024 * 1024;
 
-/** Smallest buffer for a frame that did not arrive whole. It grows with what has come, not with what was announced. */
-const PARTIAL_BYTES_MIN = 512;
-
-const NOTHING = new Uint8Array(0);
-
 export class Session implements ConnectionHandler {
   readonly #shard: Shard;
   readonly #connection: Connection;
-  /** Bytes that came and were not executed yet: the begin of a frame, or whole frames while `#blocked`. */
-  #rest: Uint8Array = NOTHING;
-  #restBytes = 0;
+  /** What came and was not executed yet, if anything: the begin of a frame, or whole frames while `#blocked`. */
+  #rest: Rest | undefined;
   /** Waiting for the peer to read its replies. */
   #blocked = false;
   /** The peer sent all it will send. */
@@ -29,6 +28,9 @@ export class Session implements ConnectionHandler {
   #refusing = false;
   #closed = false;
   /** Bytes of replies in the engine's output, not given to the connection yet. */
+  #outputBytes = 0;
+  /** Bytes of replies of this turn, whether they have left or not. */
+  #turn = 0;
   #turnBytes = 0;
 
   constructor(shard: Shard, connection: Connection) {
@@ -39,42 +41,62 @@ export class Session implements ConnectionHandler {
   data(bytes: Uint8Array): void {
     this.#shard.received(bytes.length);
     if (this.#refusing) return;
-    if (this.#blocked) {
-      this.#keep(bytes);
+    if (this.#connection.framing === 'message') this.#takeMessage(bytes);
+    else if (this.#blocked) this.#keep(bytes);
+    else if (this.#rest === undefined) this.#executeFrames(bytes);
+    else this.#completeFrames(this.#rest, new Arrival(this.#shard.engine, bytes));
+  }
+
+  /** A frame that began earlier is completed first, so that the usual chunk of whole frames is never copied twice. */
+  #completeFrames(rest: Rest, arrival: Arrival): void {
+    const missing = this.#missingBytes(rest);
+    if (missing < 0) return;
+    const taken = Math.min(missing, arrival.length);
+    rest.append(arrival, 0, taken);
+    const remaining = this.#missingBytes(rest);
+    if (remaining < 0) return;
+    // What completed the header may not complete the frame.
+    if (remaining > 0 && taken < arrival.length) {
+      this.#completeFrames(rest, arrival.from(taken));
       return;
     }
-    let from = 0;
-    // A frame that began earlier is completed first, so that the usual chunk of whole frames is never copied twice.
-    while (this.#restBytes > 0) {
-      const missing = this.#missingBytes();
-      if (missing < 0) return;
-      const taken = Math.min(missing, bytes.length - from);
-      this.#keep(bytes.subarray(from, from + taken));
-      from += taken;
-      if (taken < missing) return;
-      if (this.#missingBytes() === 0) {
-        const frame = this.#rest.subarray(0, this.#restBytes);
-        this.#rest = NOTHING;
-        this.#restBytes = 0;
-        this.#executeFrames(frame);
-        if (this.#blocked) {
-          this.#keep(bytes.subarray(from));
-          return;
-        }
-        if (this.#refusing) return;
-      }
+    if (remaining > 0) return;
+    this.#rest = undefined;
+    this.#executeFrames(rest.bytes);
+    rest.free();
+    if (taken === arrival.length || this.#refusing) return;
+    if (this.#blocked) this.#keep(arrival.part(taken, arrival.length));
+    else this.#executeFrames(arrival.part(taken, arrival.length));
+  }
+
+  #takeMessage(payload: Uint8Array): void {
+    if (this.#blocked) {
+      const header = new Uint8Array(FRAME_HEADER_BYTES);
+      writeFrameHeader(header, 0, payload.length);
+      this.#keep(header);
+      // The header of one that is too long is all that it takes to refuse it.
+      if (payload.length <= this.#shard.maxFrameBytes) this.#keep(payload);
+      return;
     }
-    if (from < bytes.length && !this.#refusing) this.#executeFrames(from === 0 ? bytes : bytes.subarray(from));
+    if (payload.length > this.#shard.maxFrameBytes) {
+      this.#refuseLength(payload.length);
+      return;
+    }
+    const offset = this.#input(payload);
+    if (offset < 0 || !this.#execute(offset, payload.length)) return;
+    if (this.#hasEnough) this.#block();
   }
 
   /** What waited for the peer goes on, since it has taken its replies. */
   drain(): void {
     if (!this.#blocked || this.#closed) return;
     this.#blocked = false;
-    const rest = this.#rest.subarray(0, this.#restBytes);
-    this.#rest = NOTHING;
-    this.#restBytes = 0;
-    if (rest.length > 0) this.#executeFrames(rest);
+    const rest = this.#rest;
+    this.#rest = undefined;
+    if (rest !== undefined) {
+      this.#executeFrames(rest.bytes);
+      rest.free();
+    }
     if (this.#blocked || this.#closed) return;
     if (this.#peerEnded) this.#finish();
     else this.#connection.resumeReading();
@@ -87,37 +109,36 @@ export class Session implements ConnectionHandler {
 
   close(): void {
     this.#closed = true;
-    this.#rest = NOTHING;
+    this.#forgetRest();
     this.#shard.forget(this);
   }
 
   /** Replies of this turn were appended to the engine's output: `bytes` more. */
   replied(bytes: number): void {
+    const { turn } = this.#shard;
+    if (turn !== this.#turn) {
+      this.#turn = turn;
+      this.#turnBytes = 0;
+    }
     this.#turnBytes += bytes;
+    this.#outputBytes += bytes;
   }
 
   /** The turn ends: this part of its output goes to the peer. */
   flush(bytes: Uint8Array, lease?: Lease): void {
-    this.#turnBytes -= bytes.length;
+    this.#outputBytes -= bytes.length;
     if (this.#closed) return;
-    this.#connection.send(bytes, lease);
-    if (this.#refusing && this.#turnBytes === 0) this.#connection.end();
-    else if (this.#blocked) {
-      // The kernel took all of it at once, so no `drain` will come.
-      if (this.#turnBytes === 0 && this.#connection.pendingBytes === 0) this.#shard.waitsForTurn(this);
-    } else if (this.#connection.pendingBytes > OUTPUT_HIGH_WATER_BYTES) this.#block();
+    if (this.#connection.framing === 'message') sendPayloads(this.#connection, bytes, lease);
+    else this.#connection.send(bytes, lease);
+    if (this.#refusing && this.#outputBytes === 0) this.#connection.end();
+    else if (this.#blocked) this.#waitForTurn();
+    else if (this.#connection.pendingBytes > OUTPUT_HIGH_WATER_BYTES) this.#block();
   }
 
   #executeFrames(bytes: Uint8Array): void {
     const shard = this.#shard;
-    let offset: number;
-    try {
-      offset = shard.input(bytes);
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      this.#refuse(ErrorCode.MEMORY, `no memory for ${bytes.length} bytes of requests`);
-      return;
-    }
+    const offset = this.#input(bytes);
+    if (offset < 0) return;
     let memory = shard.engine.memory;
     let position = offset;
     const end = offset + bytes.length;
@@ -126,21 +147,16 @@ export class Session implements ConnectionHandler {
         this.#refuse(ErrorCode.FRAME, 'a frame starts with the byte 0xCE');
         return;
       }
-      const length = readLength(memory, position + 1);
+      const length = readFrameLength(memory, position);
       if (length > shard.maxFrameBytes) {
-        this.#refuse(ErrorCode.SIZE, `frame of ${length} bytes; the limit is ${shard.maxFrameBytes}`);
+        this.#refuseLength(length);
         return;
       }
       const next = position + FRAME_HEADER_BYTES + length;
       if (next > end) break;
-      if (!shard.execute(this, position + FRAME_HEADER_BYTES, length)) {
-        this.#refusing = true;
-        // Its reply may have left already, when it made the turn end early.
-        if (this.#turnBytes === 0) this.#connection.end();
-        return;
-      }
+      if (!this.#execute(position + FRAME_HEADER_BYTES, length)) return;
       position = next;
-      if (this.#turnBytes + this.#connection.pendingBytes > OUTPUT_HIGH_WATER_BYTES) {
+      if (this.#hasEnough) {
         this.#block();
         break;
       }
@@ -155,43 +171,75 @@ export class Session implements ConnectionHandler {
     this.#keep(shard.engine.memory.subarray(position, end));
   }
 
-  /**
-   * How many bytes the frame in `#rest` still needs: of its header first, then of its payload, 0 when it is whole; -1 when
-   * its header was refused.
-   */
-  #missingBytes(): number {
-    if (this.#restBytes < FRAME_HEADER_BYTES) return FRAME_HEADER_BYTES - this.#restBytes;
-    const length = readLength(this.#rest, 1);
-    if (length > this.#shard.maxFrameBytes) {
-      this.#refuse(ErrorCode.SIZE, `frame of ${length} bytes; the limit is ${this.#shard.maxFrameBytes}`);
+  /** Puts requests where the engine can execute them, and returns their offset; -1 when they were refused. */
+  #input(bytes: Uint8Array): number {
+    try {
+      return this.#shard.input(bytes);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.#refuse(ErrorCode.MEMORY, `no memory for ${bytes.length} bytes of requests`);
       return -1;
     }
-    return FRAME_HEADER_BYTES + length - this.#restBytes;
+  }
+
+  /** Executes a payload in the engine's memory. Returns whether it could be read; if not, the connection ends. */
+  #execute(offset: number, length: number): boolean {
+    if (this.#shard.execute(this, offset, length)) return true;
+    this.#refusing = true;
+    // Its reply may have left already, when it made the turn end early.
+    if (this.#outputBytes === 0) this.#connection.end();
+    return false;
+  }
+
+  /**
+   * How many bytes the frame that `rest` begins still needs: of its header first, then of its payload, 0 when it is whole; -1
+   * when its header was refused.
+   */
+  #missingBytes(rest: Rest): number {
+    if (rest.length < FRAME_HEADER_BYTES) return FRAME_HEADER_BYTES - rest.length;
+    const length = readFrameLength(rest.bytes, 0);
+    if (length > this.#shard.maxFrameBytes) {
+      this.#refuseLength(length);
+      return -1;
+    }
+    return FRAME_HEADER_BYTES + length - rest.length;
   }
 
   #keep(bytes: Uint8Array): void {
-    const needed = this.#restBytes + bytes.length;
-    if (needed > this.#rest.length) {
-      const doubled = Math.min(this.#rest.length * 2, FRAME_HEADER_BYTES + this.#shard.maxFrameBytes);
-      const grown = new Uint8Array(Math.max(needed, doubled, PARTIAL_BYTES_MIN));
-      grown.set(this.#rest.subarray(0, this.#restBytes));
-      this.#rest = grown;
-    }
-    this.#rest.set(bytes, this.#restBytes);
-    this.#restBytes = needed;
+    this.#rest ??= new Rest(this.#shard.restRoom);
+    this.#rest.append(new Arrival(this.#shard.engine, bytes), 0, bytes.length);
+  }
+
+  #forgetRest(): void {
+    this.#rest?.free();
+    this.#rest = undefined;
+  }
+
+  /** Whether this turn has brought so much for the peer, or so much waits for it, that others come first. */
+  get #hasEnough(): boolean {
+    return this.#turnBytes + this.#connection.pendingBytes > OUTPUT_HIGH_WATER_BYTES;
   }
 
   #block(): void {
     this.#blocked = true;
     this.#connection.pauseReading();
+    this.#waitForTurn();
+  }
+
+  /** Goes on in the next turn if the kernel has taken everything already, so that no `drain` will come. */
+  #waitForTurn(): void {
+    if (this.#outputBytes === 0 && this.#connection.pendingBytes === 0) this.#shard.waitsForTurn(this);
+  }
+
+  #refuseLength(length: number): void {
+    this.#refuse(ErrorCode.SIZE, `frame of ${length} bytes; the limit is ${this.#shard.maxFrameBytes}`);
   }
 
   /** Answers with the error of a whole payload; the connection is closed once it has been sent. */
   #refuse(code: ErrorCode, message: string): void {
     this.#shard.flush();
     this.#refusing = true;
-    this.#rest = NOTHING;
-    this.#restBytes = 0;
+    this.#forgetRest();
     const writer = new Writer();
     writer.reserve(FRAME_HEADER_BYTES);
     writer.error(code, message);
@@ -203,13 +251,8 @@ export class Session implements ConnectionHandler {
 
   /** The peer has ended and everything it sent was executed: its replies leave, then our end. */
   #finish(): void {
-    if (this.#restBytes > 0) this.#refuse(ErrorCode.FRAME, 'the connection ended inside a frame');
+    if (this.#rest !== undefined) this.#refuse(ErrorCode.FRAME, 'the connection ended inside a frame');
     this.#shard.flush();
     if (!this.#closed) this.#connection.end();
   }
-}
-
-/** A big-endian uint32, as a frame's header has it. */
-function readLength(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }

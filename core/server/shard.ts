@@ -14,11 +14,16 @@ import {
   Op,
   PROTOCOL_VERSION,
 } from '../protocol.ts';
+import type { ShardMap } from '../slots.ts';
 import { OutputLease } from './lease.ts';
+import { RestRoom } from './rest.ts';
 import { Session } from './session.ts';
 
-/** A turn whose replies have grown beyond this ends early, so that the output of a turn stays bounded. Unit: bytes. */
-const TURN_OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
+/**
+ * Replies that have grown beyond this leave before their turn ends, so that what is kept for them stays bounded, and in the
+ * processor's cache. Unit: bytes.
+ */
+const TURN_OUTPUT_BYTES_MAX = 256 * 1024;
 
 /**
  * The active sweep of a turn, in the engine's units: some, and one more for so many bytes of requests, so that expired keys
@@ -28,7 +33,7 @@ const SWEEP_PER_TURN = 32;
 const REQUEST_BYTES_PER_SWEEP = 4;
 
 /** The sweep of an idle tick, in the engine's units. */
-const SWEEP_PER_TICK = 4096;
+const SWEEP_PER_TICK = 8192;
 
 const MAX_FRAME_BYTES_MIN = 1024;
 
@@ -49,8 +54,8 @@ export interface ShardOptions {
   readonly identity: ServerIdentity;
   /** The wall clock. Unit: milliseconds since 1970. */
   readonly now: () => number;
-  /** The address clients reach the shard at, for HELLO; known only once the transport listens. */
-  readonly url: () => string;
+  /** All shards of the server, this one included, for HELLO and `MOVED`; known only once their transports listen. */
+  readonly shards: () => ShardMap;
   /**
    * Largest request payload, from 1 KiB to `MAX_REPLY_BYTES`, so that what was stored can be read. Unit: bytes. Default:
    * `DEFAULT_MAX_FRAME_BYTES`. The constructor throws `RangeError` for another.
@@ -58,6 +63,18 @@ export interface ShardOptions {
   readonly maxFrameBytes?: number;
   /** Figures of the process (CPU time, memory, …) that INFO adds to the shard's own. Default: none. */
   readonly processFigures?: () => Readonly<Record<string, number>>;
+}
+
+/**
+ * What the server has answered within one frame. Working these out takes long, so a frame that asks a thousand times gets
+ * the same answer each time.
+ */
+interface FrameAnswers {
+  readonly frame: number;
+  info?: Uint8Array;
+  hello?: Uint8Array;
+  /** For keys of other shards, by their slots. */
+  readonly moved: Map<number, Uint8Array>;
 }
 
 /** Counters since the start. */
@@ -74,14 +91,17 @@ export class Shard {
   readonly maxFrameBytes: number;
   /** Where a transport may have the kernel put requests: the engine executes them there. */
   readonly room: ReceiveRoom | undefined;
+  /** Where sessions put together what arrives in pieces. */
+  readonly restRoom: RestRoom;
   readonly #options: ShardOptions;
   readonly #startedMs: number;
   readonly #sessions = new Set<Session>();
   readonly #counters: ShardCounters = { connections: 0, frames: 0, turns: 0, bytesIn: 0, bytesOut: 0 };
 
-  /** What INFO and HELLO answer the frame with this number. */
-  #answers: { readonly frame: number; info?: Uint8Array; hello?: Uint8Array } = { frame: -1 };
+  #lastAnswers: FrameAnswers = { frame: -1, moved: new Map() };
 
+  /** Numbers the turns, so that sessions notice a new one. */
+  turn = 0;
   // The turn under way: which part of the engine's output goes to whom, in the order of execution.
   #turnMs = 0;
   #partCount = 0;
@@ -104,10 +124,14 @@ export class Shard {
       );
     }
     this.#startedMs = options.now();
-    const host: EngineHost = { serverOperation: (code, operation) => this.#serverOperation(code, operation) };
+    const host: EngineHost = {
+      serverOperation: (code, operation) => this.#serverOperation(code, operation),
+      moved: (slot) => this.#moved(slot),
+    };
     this.engine.host = host;
     this.#lease = OutputLease.of(this.engine);
     this.room = receiveRoom(this.engine);
+    this.restRoom = new RestRoom(this.engine);
   }
 
   /** A peer connected; the transport gives its events to the handler returned. */
@@ -155,6 +179,7 @@ export class Shard {
    * whether sessions wait for another turn.
    */
   turnEnd(): boolean {
+    this.turn++;
     if (this.#waiting.length > 0) {
       const sessions = this.#waiting;
       this.#waiting = [];
@@ -209,6 +234,7 @@ export class Shard {
       server: 'ringkv',
       ...identity,
       engine: this.engine.name,
+      shards: this.#options.shards().length,
       uptimeMs: now() - this.#startedMs,
       connections: this.#sessions.size,
       connectionsTotal,
@@ -238,13 +264,10 @@ export class Shard {
     const argumentCount = reader.arrayHeader() - 1;
     reader.skip();
     if (argumentCount !== (code === Op.INFO ? 0 : 1)) return wireError(ErrorCode.OP, 'wrong number of arguments');
-    // Working these out takes long, so a frame that asks a thousand times gets the same answer each time.
-    const { frames } = this.#counters;
-    if (this.#answers.frame !== frames) this.#answers = { frame: frames };
     if (code === Op.INFO) {
-      const info: Uint8Array = this.#answers.info ?? pack(this.info());
-      this.#answers.info = info;
-      return info;
+      const answers = this.#frameAnswers();
+      answers.info ??= pack(this.info()) as Uint8Array;
+      return answers.info;
     }
     if (code === Op.HELLO) return this.#hello(reader);
     // No token is asked for here, so any is welcome: a client that brings one needs no special case.
@@ -259,18 +282,34 @@ export class Shard {
     if (readVersion(reader, pairs) !== BigInt(PROTOCOL_VERSION)) {
       return wireError(ErrorCode.RANGE, `version must be ${PROTOCOL_VERSION}, the one spoken here`);
     }
-    if (this.#answers.hello !== undefined) return this.#answers.hello;
-    const hello: Uint8Array = pack({
+    const answers = this.#frameAnswers();
+    answers.hello ??= pack({
       server: 'ringkv',
       ...this.#options.identity,
       protocol: PROTOCOL_VERSION,
       engine: this.engine.name,
       maxFrame: this.maxFrameBytes,
       maxKey: MAX_KEY_BYTES,
-      shards: [[0, 16383, this.#options.url()]],
-    });
-    this.#answers.hello = hello;
-    return hello;
+      shards: this.#options.shards(),
+    }) as Uint8Array;
+    return answers.hello;
+  }
+
+  /** The error that tells where the keys of a slot are. */
+  #moved(slot: number): Uint8Array {
+    const { moved } = this.#frameAnswers();
+    const known = moved.get(slot);
+    if (known !== undefined) return known;
+    const [, , url] = this.#options.shards().find(([first, last]) => slot >= first && slot <= last)!;
+    const result = wireError(ErrorCode.MOVED, `${slot} ${url}`);
+    moved.set(slot, result);
+    return result;
+  }
+
+  #frameAnswers(): FrameAnswers {
+    const { frames } = this.#counters;
+    if (this.#lastAnswers.frame !== frames) this.#lastAnswers = { frame: frames, moved: new Map() };
+    return this.#lastAnswers;
   }
 }
 

@@ -1,7 +1,7 @@
 /** The engines under test, and how tests talk to one: a payload in, the reply's payload and the redo bytes out. */
 import { inspect } from 'node:util';
 import { expect } from 'vitest';
-import type { Engine, EngineOptions } from '../../core/engine/engine.ts';
+import type { Engine, EngineHost, EngineOptions } from '../../core/engine/engine.ts';
 import { createMapEngine } from '../../core/engine/map.ts';
 import { createSwissEngine } from '../../core/engine/swiss.ts';
 import { Reader } from '../../core/msgpack.ts';
@@ -13,6 +13,14 @@ export type EngineFactory = (options?: EngineOptions) => Engine;
 /** The oracle, and what is compared with it. */
 export const oracle: EngineFactory = createMapEngine;
 export const subject: EngineFactory = createSwissEngine;
+
+/** A host that answers what the test says, and fails when it is asked for anything else. */
+export function hostOf(answers: Partial<EngineHost>): EngineHost {
+  const unasked = (): never => {
+    throw new Error('the host is asked for what is not its own');
+  };
+  return { serverOperation: unasked, moved: unasked, ...answers };
+}
 
 export interface Outcome {
   /** What `execute` returned. */

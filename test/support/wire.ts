@@ -1,10 +1,11 @@
 /**
- * An independent client of the protocol: frames written by hand around `@msgpack/msgpack`, over `node:net`. It shares no
+ * An independent client of the protocol: frames written by hand around `@msgpack/msgpack`, over `node:net` or `ws`. It shares no
  * code with the client that the project ships, so that the two can't be wrong together.
  */
 import { decode, type ExtData } from '@msgpack/msgpack';
 import { concat, encode } from './bytes.ts';
 import { dialSocket, type Peer } from './transport-peers.ts';
+import { dialWebSocket } from './websocket-peer.ts';
 
 /** An error in the place of a result or of a whole payload. */
 export interface WireError {
@@ -33,7 +34,7 @@ export class WireClient {
   }
 
   static async dial(address: string): Promise<WireClient> {
-    return new WireClient(await dialSocket(address));
+    return new WireClient(address.startsWith('ws:') ? await dialWebSocket(address, true) : await dialSocket(address));
   }
 
   /** The next reply's payload. */

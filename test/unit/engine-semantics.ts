@@ -10,6 +10,7 @@ import { memorySemantics } from './semantics/memory.ts';
 import { operationsSemantics } from './semantics/operations.ts';
 import { redoSemantics } from './semantics/redo.ts';
 import { scanSemantics } from './semantics/scan.ts';
+import { slotsSemantics } from './semantics/slots.ts';
 
 export function engineSemantics(name: string, create: EngineFactory): void {
   describe(`engine ${name}`, () => {
@@ -20,6 +21,7 @@ export function engineSemantics(name: string, create: EngineFactory): void {
     encodingsSemantics(create);
     expirySemantics(create);
     scanSemantics(create);
+    slotsSemantics(create);
     redoSemantics(create);
     memorySemantics(create);
   });

@@ -1,11 +1,11 @@
 /** The engine `swiss`: what every engine does, and what is its own: growth, memory, and an index that deletions keep clean. */
 import { describe, expect, test } from 'vitest';
-import type { Engine, EngineHost } from '../../core/engine/engine.ts';
+import type { Engine } from '../../core/engine/engine.ts';
 import { createMapEngine } from '../../core/engine/map.ts';
 import { createSwissEngine } from '../../core/engine/swiss.ts';
 import { Op } from '../../core/protocol.ts';
 import { array, encode } from '../support/bytes.ts';
-import { execute, readScan, results, scanAll } from '../support/engines.ts';
+import { execute, hostOf, readScan, results, scanAll } from '../support/engines.ts';
 import { engineSemantics } from './engine-semantics.ts';
 
 engineSemantics('swiss', createSwissEngine);
@@ -138,7 +138,7 @@ describe('engine swiss alone', () => {
   });
 
   test('what the server answers counts against the reply as values do', () => {
-    const host: EngineHost = { serverOperation: () => encode('x'.repeat(60_000)) };
+    const host = hostOf({ serverOperation: () => encode('x'.repeat(60_000)) });
     const payload = array(Array.from({ length: 1200 }, () => encode([Op.INFO])));
     const [swiss, map] = [createSwissEngine(), createMapEngine()].map((engine) => {
       engine.host = host;

@@ -35,7 +35,7 @@ const identity = { version: '0', runtime: 'test', transport: 'test' };
 const MiB = 1024 * 1024;
 
 function start(engine = createSwissEngine()) {
-  const shard = new Shard({ engine, identity, now: () => 0, url: () => 'memory:test' });
+  const shard = new Shard({ engine, identity, now: () => 0, shards: () => [[0, 16_383, 'memory:test']] });
   const keeper = new Keeper();
   const session = shard.open(keeper);
   const turn = (...operations: unknown[][]): void => {

@@ -6,7 +6,7 @@ import type { Connection, ConnectionHandler } from '../../core/connection.ts';
 import { createMapEngine } from '../../core/engine/map.ts';
 import { createSwissEngine } from '../../core/engine/swiss.ts';
 import { Shard, type ShardOptions } from '../../core/server/shard.ts';
-import { concat } from '../support/bytes.ts';
+import { concat, encode } from '../support/bytes.ts';
 import { frame, request } from '../support/wire.ts';
 
 function createShard(options: Partial<ShardOptions> = {}): Shard {
@@ -14,7 +14,7 @@ function createShard(options: Partial<ShardOptions> = {}): Shard {
     engine: createMapEngine(),
     identity: { version: '0', runtime: 'test', transport: 'test' },
     now: () => 0,
-    url: () => 'memory:test',
+    shards: () => [[0, 16_383, 'memory:test']],
     ...options,
   });
 }
@@ -155,6 +155,44 @@ describe('back-pressure', () => {
     }
     while (shard.turnEnd());
     for (const pipe of [...pipes, waiting]) expect([pipe.replies, pipe.ended]).toEqual([3, false]);
+  });
+
+  test('what arrives in the memory of the engine is executed to its end, though the memory grows meanwhile', () => {
+    // A view on what arrived was once used after the memory had grown under it, and the rest of the frames was lost.
+    const pipe = new Pipe();
+    const shard = createShard({ engine: createSwissEngine() });
+    const session = shard.open(pipe);
+    const values = [300_000, 4_000_000, 500_000].map((length, i) => Buffer.alloc(length, `value ${i} `));
+    const stream = concat(
+      ...values.flatMap((value, i) => [request([SET, `k${i}`, value]), request([PING, `after ${i}`])]),
+      request([GET, 'k0'], [GET, 'k1'], [GET, 'k2']),
+    );
+    const chunkBytes = 700_000;
+    const offset = shard.room!.allocate(chunkBytes);
+    let growths = 0;
+    for (let at = 0; at < stream.length; at += chunkBytes) {
+      const chunk = stream.subarray(at, at + chunkBytes);
+      shard.room!.memory.set(chunk, offset);
+      const before = shard.room!.memory;
+      session.data(before.subarray(offset, offset + chunk.length));
+      if (shard.room!.memory !== before) growths++;
+      while (shard.turnEnd());
+    }
+    expect(growths).toBeGreaterThan(1);
+    const replies = Buffer.concat(pipe.sent);
+    const expected = concat(
+      ...values.flatMap((_, i) => [frame(encode([true])), frame(encode([`after ${i}`]))]),
+      frame(encode(values)),
+    );
+    expect(Buffer.compare(replies, expected)).toBe(0);
+    // What was needed to put the frames together has been given back.
+    const reserved = shard.room!.memory.length;
+    for (let i = 0; i < 100; i++) {
+      for (let at = 0; at < stream.length; at += chunkBytes) session.data(stream.slice(at, at + chunkBytes));
+      while (shard.turnEnd());
+      pipe.sent.length = 0;
+    }
+    expect(shard.room!.memory.length).toBe(reserved);
   });
 
   test('a peer that ends while it is blocked gets all its replies before the end', () => {

@@ -17,6 +17,7 @@ import {
 } from './output';
 import { dataBytesMax, freePages, initPages, PAGE_SHIFT } from './pages';
 import { seed } from './siphash';
+import { setSlots } from './slots';
 import { indexBytes, initTable, keyCount, usedBytes } from './table';
 import { expiredCount, scheduledCount, sweepWheel } from './wheel';
 
@@ -45,9 +46,10 @@ export function seedAddress(): usize {
   return seed;
 }
 
-/** Makes an empty engine that may use `limitBytes` for data. False when that is too little. */
-export function init(limitBytes: f64, redo: bool): bool {
+/** Makes an empty engine that may use `limitBytes` for data, of the keys in these slots. False when that is too little. */
+export function init(limitBytes: f64, redo: bool, firstSlot: u32, lastSlot: u32): bool {
   setCollectsRedo(redo);
+  setSlots(firstSlot, lastSlot);
   initPages(__heap_base, <u32>(<u64>limitBytes >> PAGE_SHIFT));
   initBlocks();
   return initBuffers() && initTable();

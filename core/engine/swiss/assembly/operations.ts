@@ -63,6 +63,7 @@ import {
   valueBytes,
   valueOf,
 } from './record';
+import { ownsKey, slotOf } from './slots';
 import { clearTable, collected, collectGroup, findSlot, insert, keyCount, nextPosition, removeSlot } from './table';
 import { clearWheel, expire, schedule, sweepWheel, unschedule } from './wheel';
 
@@ -98,7 +99,7 @@ const NIL: u8 = 0xc0;
 const FALSE: u8 = 0xc2;
 const TRUE: u8 = 0xc3;
 
-/** What `serverOperation` returns instead of a length. */
+/** What the server returns instead of a length. */
 const NO_SERVER: i32 = -1;
 const NO_ROOM: i32 = -2;
 
@@ -107,6 +108,9 @@ const NO_ROOM: i32 = -2;
  * written, or one of the above.
  */
 declare function serverOperation(code: u32, operation: usize, length: u32): i32;
+
+/** Asks the server, in the same way, for the error that a key of another shard, in this slot, is answered with. */
+declare function moved(slot: u32): i32;
 
 /** The time of the request. Unit: milliseconds since 1970. */
 let now: i64 = 0;
@@ -419,7 +423,11 @@ const SCAN_GROUPS: u32 = 64;
 
 function askServer(operation: usize, code: u32): void {
   const start = load<u32>(operation, START);
-  const length = serverOperation(code, start, <u32>(endOf(operation) - start));
+  answered(serverOperation(code, start, <u32>(endOf(operation) - start)));
+}
+
+/** What the server was asked for has this length and is written, or says why not. */
+function answered(length: i32): void {
   if (length == NO_SERVER) error(ERROR_OPERATION);
   else if (length == NO_ROOM) error(ERROR_REPLY);
   else {
@@ -521,7 +529,12 @@ function hasArguments(count: u32, least: u32, most: u32): bool {
 
 function hasKey(operation: usize): bool {
   const length = load<u32>(operation, KEY_LENGTH);
-  if (length - 1 < KEY_BYTES_MAX) return true;
+  if (length - 1 < KEY_BYTES_MAX) {
+    const key = load<u32>(operation, KEY);
+    if (ownsKey(key, length)) return true;
+    answered(moved(slotOf(key, length)));
+    return false;
+  }
   error(length == KEY_NONE ? ERROR_KEY_TYPE : ERROR_KEY_LENGTH);
   return false;
 }

@@ -12,6 +12,12 @@ const OVERRUN_BYTES: u32 = 32;
 /** The output is given back when it has grown beyond this. */
 const OUTPUT_KEPT_BYTES: u32 = 8 * 1024 * 1024;
 
+/** Outputs that are kept though nothing lies in them. */
+const SPARES_MAX: u32 = 16;
+
+/** An output that has grown beyond this is not kept as a spare. */
+const SPARE_BYTES_MAX: u32 = 1024 * 1024;
+
 /** A frame on a byte stream starts with this tag and a big-endian uint32. */
 const FRAME_TAG: u8 = 0xce;
 const FRAME_HEADER_BYTES: u32 = 5;
@@ -22,8 +28,9 @@ let inputCapacity: u32 = 0;
 let output: usize = 0;
 let outputCapacity: u32 = 0;
 let outputLength: u32 = 0;
-/** An output that was taken away and given back: the next one to use. 0: none. */
-let spare: usize = 0;
+/** Outputs that were taken away and given back, the next ones to use: addresses, the last given back on top. */
+const spares: usize = memory.data(SPARES_MAX * sizeof<usize>());
+let spareCount: u32 = 0;
 /** Where the header of the reply under way is, relative to the output. */
 let frameStart: u32 = 0;
 
@@ -72,12 +79,11 @@ export function clearOutput(): void {
 export function detachOutput(): usize {
   const detached = output;
   outputLength = 0;
-  if (spare != 0) {
-    output = spare;
-    outputCapacity = runBytes(spare);
-    spare = 0;
+  if (spareCount != 0) {
+    output = load<usize>(spares + --spareCount * sizeof<usize>());
+    outputCapacity = runBytes(output);
   } else {
-    output = allocateBuffer(min(outputCapacity, OUTPUT_KEPT_BYTES) - OVERRUN_BYTES);
+    output = allocateBuffer(min(outputCapacity, SPARE_BYTES_MAX) - OVERRUN_BYTES);
     outputCapacity = output == 0 ? 0 : capacity;
   }
   return detached;
@@ -85,8 +91,9 @@ export function detachOutput(): usize {
 
 /** Takes back an output that was taken away, whose content nobody needs any more. */
 export function recycleOutput(detached: usize): void {
-  if (spare == 0 && runBytes(detached) <= OUTPUT_KEPT_BYTES) spare = detached;
-  else freePages(detached);
+  if (spareCount < SPARES_MAX && runBytes(detached) <= SPARE_BYTES_MAX) {
+    store<usize>(spares + spareCount++ * sizeof<usize>(), detached);
+  } else freePages(detached);
 }
 
 /** Room for `length` bytes that is neither input nor output; 0 when memory is short. To be given back with `freePages`. */

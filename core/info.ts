@@ -1,0 +1,33 @@
+/** INFO of a server of several shards: made of what each of them tells. */
+
+/** Figures by name. */
+export type Info<V> = Readonly<Record<string, V>>;
+
+/** What each shard counts for itself. */
+const SUMMED = [
+  'connections',
+  'connectionsTotal',
+  'frames',
+  'turns',
+  'bytesIn',
+  'bytesOut',
+  'keys',
+  'keysWithExpiry',
+  'expired',
+  'usedBytes',
+  'indexBytes',
+  'reservedBytes',
+  'limitBytes',
+] as const;
+
+/**
+ * Adds up what the shards of a server tell: counters and bytes are summed, the time since the start is that of the shard
+ * that runs longest. What they have in common, as the server's names and the figures of the process, is taken from the
+ * first.
+ */
+export function addUpInfo<V>(shards: readonly Info<V>[]): Info<V> {
+  const numbers = (name: string): number[] => shards.map((info) => Number(info[name] ?? 0));
+  const sums = SUMMED.map((name) => [name, numbers(name).reduce((sum, number) => sum + number, 0)] as const);
+  const figures = { ...Object.fromEntries(sums), uptimeMs: Math.max(0, ...numbers('uptimeMs')) };
+  return { ...shards[0], ...(figures as Info<number> as Info<V>) };
+}

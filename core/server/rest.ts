@@ -1,0 +1,138 @@
+/**
+ * What a session has received and not executed: the begin of a frame, or whole frames while its peer does not read. It lies
+ * in the engine's memory as long as there is room, so that a frame which arrives in pieces is put together where it is
+ * executed, each of its bytes copied once.
+ */
+import type { Engine } from '../engine/engine.ts';
+import { FRAME_HEADER_BYTES, readFrameLength } from '../protocol.ts';
+
+/**
+ * A frame up to this size gets its room at once, when its header has come. The room of longer ones grows with what comes: who
+ * announces much and sends little must not cost much. Unit: bytes.
+ */
+const ANNOUNCED_BYTES_MAX = 1024 * 1024;
+
+/** What needs less than this lies in the heap: engines hand out no smaller piece of their memory. Unit: bytes. */
+const ROOM_BYTES_MIN = 16 * 1024;
+
+/** Most of an engine's memory that is used so, by all sessions together; the rest is kept in the heap. Unit: bytes. */
+const ROOM_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Smallest piece of the heap that is taken. Unit: bytes. */
+const CAPACITY_MIN = 512;
+
+const NOTHING = new Uint8Array(0);
+
+/** The engine of a shard, and how much of its memory its sessions use for what they have not executed. */
+export class RestRoom {
+  readonly engine: Engine;
+  #usedBytes = 0;
+
+  constructor(engine: Engine) {
+    this.engine = engine;
+  }
+
+  /** Takes room and returns its offset; 0 when there is none. */
+  allocate(length: number): number {
+    const { room } = this.engine;
+    if (room === undefined || length < ROOM_BYTES_MIN || this.#usedBytes + length > ROOM_BYTES_MAX) return 0;
+    const offset = room.allocate(length);
+    if (offset > 0) this.#usedBytes += length;
+    return offset;
+  }
+
+  free(offset: number, length: number): void {
+    this.engine.room?.free(offset);
+    this.#usedBytes -= length;
+  }
+}
+
+export class Rest {
+  readonly #room: RestRoom;
+  /** Where it lies in the engine's memory; 0 when it lies in the heap. */
+  #offset = 0;
+  #heap: Uint8Array = NOTHING;
+  #capacity = 0;
+  #length = 0;
+
+  constructor(room: RestRoom) {
+    this.#room = room;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** All of it: a view, until the engine is called or something is appended. */
+  get bytes(): Uint8Array {
+    if (this.#offset === 0) return this.#heap.subarray(0, this.#length);
+    return this.#room.engine.memory.subarray(this.#offset, this.#offset + this.#length);
+  }
+
+  /** Copies what has arrived to the end. */
+  append(arrival: Arrival, from: number, to: number): void {
+    const length = this.#length + to - from;
+    if (length > this.#capacity) this.#grow(length);
+    const bytes = arrival.part(from, to);
+    if (this.#offset === 0) this.#heap.set(bytes, this.#length);
+    else this.#room.engine.memory.set(bytes, this.#offset + this.#length);
+    this.#length = length;
+    // Once the header is there, so is the length of the frame, and what else will come of it.
+    const whole = this.#length < FRAME_HEADER_BYTES ? 0 : FRAME_HEADER_BYTES + readFrameLength(this.bytes, 0);
+    if (whole > this.#capacity && whole <= ANNOUNCED_BYTES_MAX) this.#grow(whole);
+  }
+
+  /** Gives the room back. */
+  free(): void {
+    if (this.#offset > 0) this.#room.free(this.#offset, this.#capacity);
+    this.#offset = 0;
+    this.#heap = NOTHING;
+    this.#capacity = 0;
+    this.#length = 0;
+  }
+
+  #grow(length: number): void {
+    const capacity = Math.max(length, this.#capacity * 2, CAPACITY_MIN);
+    const offset = this.#room.allocate(capacity);
+    if (offset > 0) this.#room.engine.memory.set(this.bytes, offset);
+    const heap = offset > 0 ? NOTHING : new Uint8Array(capacity);
+    if (offset === 0) heap.set(this.bytes);
+    const kept = this.#length;
+    this.free();
+    this.#offset = offset;
+    this.#heap = heap;
+    this.#capacity = capacity;
+    this.#length = kept;
+  }
+}
+
+/**
+ * Bytes that a transport has delivered. When they lie in the engine's memory, a view on them is worth nothing once that has
+ * grown, so each is made when it is needed.
+ */
+export class Arrival {
+  readonly length: number;
+  readonly #bytes: Uint8Array;
+  readonly #engine: Engine;
+  readonly #isInEngine: boolean;
+  readonly #offset: number;
+
+  constructor(engine: Engine, bytes: Uint8Array) {
+    this.length = bytes.length;
+    this.#bytes = bytes;
+    this.#offset = bytes.byteOffset;
+    this.#engine = engine;
+    this.#isInEngine = bytes.buffer === engine.memory.buffer;
+  }
+
+  /** Those from a position on. */
+  from(position: number): Arrival {
+    return new Arrival(this.#engine, this.part(position, this.length));
+  }
+
+  /** A part of them: a view, until the engine is called. */
+  part(from: number, to: number): Uint8Array {
+    if (!this.#isInEngine) return this.#bytes.subarray(from, to);
+    return this.#engine.memory.subarray(this.#offset + from, this.#offset + to);
+  }
+}
