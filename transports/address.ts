@@ -1,10 +1,9 @@
 /**
  * Addresses as people write them: parsing and formatting, nothing else.
  */
-import { isIPv6 } from 'node:net';
 import type { Address } from './transport.ts';
 
-const FORMS = 'tcp://HOST:PORT, unix:/PATH or memory:NAME';
+const FORMS = 'tcp://HOST:PORT, unix:/PATH, ws://HOST:PORT or memory:NAME';
 
 /**
  * Longest path of a unix socket that every system accepts in full: Linux' `sun_path` has 108 bytes, the last one zero.
@@ -14,14 +13,16 @@ const UNIX_PATH_BYTES_MAX = 107;
 
 /**
  * Reads an address: `tcp://127.0.0.1:7464`, `tcp://[::1]:0`, `unix:/run/ringkv.sock` (`unix:///run/ringkv.sock` is the
- * same) or `memory:name`. Throws a `TypeError` that says what was wrong and what was expected.
+ * same), `ws://127.0.0.1:7464` or `memory:name`. Throws a `TypeError` that says what was wrong and what was expected.
  */
 export function parseAddress(text: string): Address {
   const colon = text.indexOf(':');
   const rest = text.slice(colon + 1);
   switch (text.slice(0, Math.max(colon, 0))) {
     case 'tcp':
-      return parseTcp(text, rest);
+      return { kind: 'tcp', ...parseHostAndPort(text, rest) };
+    case 'ws':
+      return { kind: 'ws', ...parseHostAndPort(text, rest) };
     case 'unix':
       return { kind: 'unix', path: parseUnixPath(text, rest) };
     case 'memory':
@@ -36,7 +37,8 @@ export function parseAddress(text: string): Address {
 export function formatAddress(address: Address): string {
   switch (address.kind) {
     case 'tcp':
-      return `tcp://${isIPv6(address.host) ? `[${address.host}]` : address.host}:${address.port}`;
+    case 'ws':
+      return `${address.kind}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
     case 'unix':
       return `unix:${address.path}`;
     case 'memory':
@@ -44,16 +46,24 @@ export function formatAddress(address: Address): string {
   }
 }
 
-function parseTcp(text: string, rest: string): Address {
-  const match = /^\/\/(?:\[([^\]]*)\]|([^:/[\]@]*)):(\d+)\/?$/.exec(rest);
-  if (match === null) throw malformed(text, 'after tcp: comes //HOST:PORT, an IPv6 address in brackets');
+function parseHostAndPort(text: string, rest: string): { host: string; port: number } {
+  const match = /^\/\/(?:\[([^\]]*)\]|([^:/?#[\]@]*)):(\d+)\/?$/.exec(rest);
+  if (match === null) {
+    throw malformed(text, `after ${text.slice(0, text.indexOf(':'))}: comes //HOST:PORT, an IPv6 address in brackets`);
+  }
   const [, bracketed, plain, digits] = match;
   if (bracketed !== undefined && !isIPv6(bracketed)) throw malformed(text, `"${bracketed}" is no IPv6 address`);
   const host = bracketed ?? plain ?? '';
   if (host === '') throw malformed(text, 'the host is missing');
   const port = Number(digits);
   if (port > 65_535) throw malformed(text, `port ${digits} is above 65535`);
-  return { kind: 'tcp', host, port };
+  return { host, port };
+}
+
+/** Whether it is an IPv6 address, which may name a zone, like `fe80::1%eth0`. */
+function isIPv6(text: string): boolean {
+  const [, address] = /^([0-9a-f:.]+)(?:%[^%]+)?$/i.exec(text) ?? [];
+  return address !== undefined && URL.canParse(`ws://[${address}]`);
 }
 
 function parseUnixPath(text: string, rest: string): string {

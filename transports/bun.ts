@@ -2,8 +2,9 @@
  * Bun's own sockets (`Bun.listen`, `Bun.connect`). They write without buffering: what the kernel did not take is ours to
  * keep.
  */
+import { availableOn } from './available.ts';
 import { Backlog } from './backlog.ts';
-import { addressError, assertUsable, availableOn } from './errors.ts';
+import { addressError, assertUsable } from './errors.ts';
 import { type ServedConnection, Serving } from './serving.ts';
 import type { Address, Connection, ConnectionHandler, Listener, ServerHandler, Transport } from './transport.ts';
 import { claimUnixPath, removeUnixPath } from './unix.ts';

@@ -2,8 +2,9 @@
  * Deno's own sockets (`Deno.listen`, `Deno.connect`). Reading and writing are promises: there is one read and at most one
  * write under way per connection.
  */
+import { availableOn } from './available.ts';
 import { Backlog } from './backlog.ts';
-import { addressError, assertUsable, availableOn } from './errors.ts';
+import { addressError, assertUsable } from './errors.ts';
 import { type ServedConnection, Serving } from './serving.ts';
 import type { Address, Connection, ConnectionHandler, Listener, ServerHandler, Transport } from './transport.ts';
 import { claimUnixPath, removeUnixPath } from './unix.ts';

@@ -1,9 +1,8 @@
 /**
  * Why a transport could not do what it was asked for, told the same way whichever runtime reports it.
  */
-import { versions } from 'node:process';
 import { formatAddress } from './address.ts';
-import type { Address, Availability, Transport } from './transport.ts';
+import type { Address, Transport } from './transport.ts';
 
 /** A transport could not listen or connect. */
 export class TransportError extends Error {
@@ -56,9 +55,16 @@ export function codeOf(error: unknown): string {
   return typeof code === 'string' ? code : 'UNKNOWN';
 }
 
-/** Throws a `TransportError` when the transport can't run here, or can't serve or reach such an address. */
-export function assertUsable(transport: Transport, attempt: Attempt, address: Address): void {
-  const availability = transport.availability();
+/**
+ * Throws a `TransportError` when the transport can't run here, or can't serve or reach such an address. `availability` is that
+ * of what is attempted, if it is another than the transport's as a whole.
+ */
+export function assertUsable(
+  transport: Transport,
+  attempt: Attempt,
+  address: Address,
+  availability = transport.availability(),
+): void {
   if (!availability.available) {
     throw new TransportError(
       'UNAVAILABLE',
@@ -66,29 +72,14 @@ export function assertUsable(transport: Transport, attempt: Attempt, address: Ad
       `transport ${transport.name} can't run here: ${availability.reason}; ${availability.remedy}`,
     );
   }
-  if (!transport.addressKinds.includes(address.kind)) {
-    throw new TransportError(
-      'UNSUPPORTED',
-      address,
-      `transport ${transport.name} can't ${attempt} ${formatAddress(address)}: its addresses are ` +
-        `${transport.addressKinds.join(' and ')}`,
-    );
-  }
-}
-
-/** The availability of a transport that is part of one runtime. */
-export function availableOn(runtime: 'bun' | 'deno'): Availability {
-  if (versions[runtime] !== undefined) return { available: true };
-  const needed = runtime === 'bun' ? 'Bun' : 'Deno';
-  return {
-    available: false,
-    reason: `needs ${needed}; this is ${thisRuntime()}`,
-    remedy: `start with --runtime ${runtime}`,
-  };
-}
-
-function thisRuntime(): string {
-  if (versions.bun !== undefined) return `Bun ${versions.bun}`;
-  if (versions.deno !== undefined) return `Deno ${versions.deno}`;
-  return `Node ${versions.node}`;
+  const { name, addressKinds } = transport;
+  if (addressKinds.includes(address.kind)) return;
+  // Whoever has mixed up the two most often means the same host and port.
+  const meant = (['ws', 'tcp'] as const).find((kind) => addressKinds.includes(kind));
+  const hint = meant !== undefined && 'port' in address ? `; write ${formatAddress({ ...address, kind: meant })}` : '';
+  throw new TransportError(
+    'UNSUPPORTED',
+    address,
+    `transport ${name} can't ${attempt} ${formatAddress(address)}: its addresses are ${addressKinds.join(' and ')}${hint}`,
+  );
 }

@@ -39,9 +39,15 @@ export class Serving {
   #closed: Promise<void> | undefined;
   #allGone: (() => void) | undefined;
   #ticks: NodeJS.Timeout | undefined;
+  readonly #atTurnEnd: (endTurn: () => void) => unknown;
 
-  constructor(handler: ServerHandler) {
+  /**
+   * `atTurnEnd` calls what it is given once the transport has delivered all that was ready. Default: `setImmediate`, for all
+   * three runtimes run immediates after the I/O events of a round, before they wait again.
+   */
+  constructor(handler: ServerHandler, atTurnEnd: (endTurn: () => void) => unknown = setImmediate) {
     this.#handler = handler;
+    this.#atTurnEnd = atTurnEnd;
   }
 
   /** The transport listens at `address`: what it returns to its caller. `stopListening` is called once, and awaited. */
@@ -71,14 +77,11 @@ export class Serving {
     if (this.#open.size === 0) this.#allGone?.();
   }
 
-  /**
-   * An event was delivered to a handler, so a turn is under way. It ends once the event loop has delivered all that was
-   * ready: all three runtimes run immediates after the I/O events of a round, before they wait again.
-   */
+  /** An event was delivered to a handler, so a turn is under way. */
   delivered(): void {
     if (this.#turnOpen) return;
     this.#turnOpen = true;
-    setImmediate(this.#endTurn);
+    this.#atTurnEnd(this.#endTurn);
   }
 
   readonly #endTurn = (): void => {

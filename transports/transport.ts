@@ -6,17 +6,19 @@ import type { Connection, ConnectionHandler, Framing, Lease, ReceiveRoom } from 
 
 export type { Connection, ConnectionHandler, Framing, Lease, ReceiveRoom };
 
-export type TransportName = 'memory' | 'node' | 'bun' | 'deno';
+export type TransportName = 'memory' | 'node' | 'bun' | 'deno' | 'uws' | 'bun-ws' | 'deno-ws';
 
 /**
  * Where to listen or to connect.
  * - `tcp`: `tcp://127.0.0.1:7464`; port 0 lets the kernel choose
  * - `unix`: `unix:/run/ringkv.sock`
+ * - `ws`: `ws://127.0.0.1:7464`, WebSocket over TCP
  * - `memory`: `memory:name`, inside this process
  */
 export type Address =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'ws'; readonly host: string; readonly port: number }
   | { readonly kind: 'memory'; readonly name: string };
 
 /** Whether a transport can run here; when not, why, and what would help. */
@@ -41,8 +43,34 @@ export interface ServerHandler {
   readonly room?: ReceiveRoom | undefined;
 }
 
-/** How often `ServerHandler.tick` is called. Unit: milliseconds. */
-export const TICK_MS = 100;
+/** How often `ServerHandler.tick` is called: seldom enough for an idle server to cost nothing. Unit: milliseconds. */
+export const TICK_MS = 500;
+
+/** How a transport may use the thread that creates it. */
+export interface TransportOptions {
+  /**
+   * The thread has nothing to do but serve: `uring` then blocks it until there is something to deliver, and returns to the
+   * runtime's event loop only now and then, and when the `wakeDescriptor` of `Listener.thread` is written to. Default: false, the thread
+   * is shared with other work.
+   */
+  readonly ownsThread?: boolean;
+}
+
+/** A thread that waits in the kernel, as those see it that do not. */
+export interface BlockedThread {
+  /**
+   * An eventfd: a uint64 of 1 written to it lets the thread return to its event loop and do what waits there. To be closed
+   * by who writes to it, once the thread has ended.
+   */
+  readonly wakeDescriptor: number;
+  /**
+   * Descriptors that are the process's and not the thread's, to be closed by who outlives it if it has ended before its
+   * listener was closed, after `mappings` have been unmapped; the peers of its connections then see these end.
+   */
+  readonly descriptors: readonly number[];
+  /** Memory that the process shares with the kernel likewise. Unit of `length`: bytes. */
+  readonly mappings: readonly { readonly address: number; readonly length: number }[];
+}
 
 export interface Listener {
   /** Where it really listens: port 0 has become the real port. */
@@ -52,6 +80,8 @@ export interface Listener {
    * `graceMs` (milliseconds) the rest is destroyed. Twice is fine: the second call gets the same promise.
    */
   close(graceMs: number): Promise<void>;
+  /** What other threads need of a thread that the transport blocks. Default: it blocks none. */
+  readonly thread?: BlockedThread | undefined;
 }
 
 export interface Transport {

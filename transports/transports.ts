@@ -3,24 +3,35 @@
  * when its transport is used.
  */
 import { createBunTransport } from './bun.ts';
+import { createBunWsTransport } from './bun-ws.ts';
 import { createDenoTransport } from './deno.ts';
+import { createDenoWsTransport } from './deno-ws.ts';
 import { createMemoryTransport } from './memory.ts';
 import { createNodeTransport } from './node.ts';
-import type { Transport, TransportName } from './transport.ts';
+import type { Address, Transport, TransportName, TransportOptions } from './transport.ts';
+import { createUwsTransport } from './uws.ts';
 
-const factories: Readonly<Record<TransportName, () => Transport>> = {
+const factories: Readonly<Record<TransportName, (options?: TransportOptions) => Transport>> = {
   memory: createMemoryTransport,
   node: createNodeTransport,
   bun: createBunTransport,
   deno: createDenoTransport,
+  uws: createUwsTransport,
+  'bun-ws': createBunWsTransport,
+  'deno-ws': createDenoWsTransport,
 };
 
 /** A new instance. It can always be created; `availability` says whether it can run here. */
-export function createTransport(name: TransportName): Transport {
-  return factories[name]();
+export function createTransport(name: TransportName, options?: TransportOptions): Transport {
+  return factories[name](options);
 }
 
-/** The transport made of a runtime's own sockets. */
-export function naturalTransport(runtime: 'node' | 'bun' | 'deno'): Exclude<TransportName, 'memory'> {
-  return runtime;
+const webSocketTransports = { node: 'uws', bun: 'bun-ws', deno: 'deno-ws' } as const;
+
+/** The transport made of a runtime's own sockets, or of its WebSocket when such an address is to be served or reached. */
+export function naturalTransport(
+  runtime: 'node' | 'bun' | 'deno',
+  kind?: Address['kind'],
+): Exclude<TransportName, 'memory'> {
+  return kind === 'ws' ? webSocketTransports[runtime] : runtime;
 }

@@ -1,0 +1,111 @@
+/** WebSocket by Bun (`Bun.serve`), which is uWebSockets inside; its own `WebSocket` connects. */
+import { availableOn } from './available.ts';
+import { lookLater } from './corked.ts';
+import { addressError, assertUsable } from './errors.ts';
+import { IDLE_SECONDS, MESSAGE_BYTES_MAX, MessageConnection, type MessageSocket } from './messages.ts';
+import { Serving } from './serving.ts';
+import type { Address, Connection, ConnectionHandler, Listener, ServerHandler, Transport } from './transport.ts';
+import { connectWebSocket, type StandardWebSocket, type WebSocketAddress, webSocketAddress } from './websocket.ts';
+
+type Socket = Bun.ServerWebSocket<{ connection?: MessageConnection }>;
+
+/** Runs on Bun. */
+export function createBunWsTransport(): Transport {
+  return new BunWsTransport();
+}
+
+class BunWsTransport implements Transport {
+  readonly name = 'bun-ws';
+  readonly addressKinds = ['ws'] as const;
+
+  availability() {
+    return availableOn('bun');
+  }
+
+  async listen(address: Address, handler: ServerHandler): Promise<Listener> {
+    assertUsable(this, 'listen on', address);
+    const serving = new Serving(handler);
+    const asked = webSocketAddress(address);
+    const server = serve(asked, serving);
+    return serving.listener({ ...asked, port: server.port ?? asked.port }, () => void server.stop());
+  }
+
+  async connect(
+    address: Address,
+    open: (connection: Connection) => ConnectionHandler,
+    signal?: AbortSignal,
+  ): Promise<Connection> {
+    assertUsable(this, 'connect to', address);
+    return connectWebSocket((url) => new WebSocket(url) as StandardWebSocket, address, open, signal);
+  }
+}
+
+function serve(address: WebSocketAddress, serving: Serving) {
+  try {
+    return Bun.serve<{ connection?: MessageConnection }>({
+      hostname: address.host,
+      port: address.port,
+      fetch(request, server) {
+        if (server.upgrade(request, { data: {} })) return undefined;
+        return new Response(null, { status: 426, headers: { Upgrade: 'websocket' } });
+      },
+      websocket: {
+        maxPayloadLength: MESSAGE_BYTES_MAX,
+        // No limit: what it would drop above one is a reply. The session stops at a limit of its own.
+        backpressureLimit: 0,
+        idleTimeout: IDLE_SECONDS,
+        sendPings: true,
+        perMessageDeflate: false,
+        open(socket) {
+          socket.binaryType = 'uint8array';
+          const connection = new MessageConnection(new BunSocket(socket), serving);
+          socket.data.connection = connection;
+          connection.handler = serving.opened(connection);
+        },
+        message(socket, message) {
+          const connection = connectionOf(socket);
+          if (typeof message === 'string') connection.receivedText();
+          else connection.received(message);
+          lookLater(connection);
+        },
+        drain: (socket) => lookLater(connectionOf(socket)),
+        close: (socket, code, reason) => connectionOf(socket).closed(code, reason),
+      },
+    });
+  } catch (error) {
+    throw addressError('listen on', address, error);
+  }
+}
+
+/** It is there from `open` on, before which nothing else happens. */
+function connectionOf({ data }: Socket): MessageConnection {
+  return data.connection!;
+}
+
+class BunSocket implements MessageSocket {
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  send(bytes: Uint8Array): void {
+    this.#socket.sendBinary(bytes as Uint8Array<ArrayBuffer>);
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.getBufferedAmount();
+  }
+
+  cork(sends: () => void): void {
+    this.#socket.cork(sends);
+  }
+
+  close(code: number, reason: string): void {
+    this.#socket.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+}

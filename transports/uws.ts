@@ -1,0 +1,213 @@
+/**
+ * uWebSockets.js on Node: WebSocket from C++, in the event loop of Node. It serves; the package `ws` connects, so that
+ * clients need no binary.
+ */
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { arch, platform, versions } from 'node:process';
+import { availableOn } from './available.ts';
+import { lookLater } from './corked.ts';
+import { addressError, assertUsable } from './errors.ts';
+import { IDLE_SECONDS, MESSAGE_BYTES_MAX, MessageConnection, type MessageSocket } from './messages.ts';
+import { Serving } from './serving.ts';
+import type {
+  Address,
+  Availability,
+  Connection,
+  ConnectionHandler,
+  Listener,
+  ServerHandler,
+  Transport,
+} from './transport.ts';
+import { connectWebSocket, type StandardWebSocket, webSocketAddress } from './websocket.ts';
+
+/** Serves on Node, when uWebSockets.js has a binary for it; connects on Node. */
+export function createUwsTransport(): Transport {
+  return new UwsTransport();
+}
+
+class UwsTransport implements Transport {
+  readonly name = 'uws';
+  readonly addressKinds = ['ws'] as const;
+
+  availability(): Availability {
+    const onNode = availableOn('node');
+    if (!onNode.available) return onNode;
+    try {
+      load();
+      return { available: true };
+    } catch (error) {
+      return whyNotLoaded(error);
+    }
+  }
+
+  async listen(address: Address, handler: ServerHandler): Promise<Listener> {
+    assertUsable(this, 'listen on', address);
+    const uws = load();
+    const { host, port: askedPort } = webSocketAddress(address);
+    const serving = new Serving(handler);
+    const app = uws.App();
+    app.ws('/*', {
+      maxPayloadLength: MESSAGE_BYTES_MAX,
+      // No limit: what it would drop above one is a reply. The session stops at a limit of its own.
+      maxBackpressure: 0,
+      idleTimeout: IDLE_SECONDS,
+      sendPingsAutomatically: true,
+      compression: uws.DISABLED,
+      open(socket) {
+        const connection = new MessageConnection(new UwsSocket(socket), serving);
+        socket.getUserData().connection = connection;
+        connection.handler = serving.opened(connection);
+      },
+      message(socket, message, isBinary) {
+        const { connection } = socket.getUserData();
+        if (isBinary) connection.received(new Uint8Array(message));
+        else connection.receivedText();
+        lookLater(connection);
+      },
+      drain(socket) {
+        lookLater(socket.getUserData().connection);
+      },
+      close(socket, code, reason) {
+        socket.getUserData().connection.closed(code, new TextDecoder().decode(reason));
+      },
+    });
+    app.any('/*', (response) => {
+      response.writeStatus('426 Upgrade Required').writeHeader('Upgrade', 'websocket').end();
+    });
+    const listening = await new Promise<ListenSocket | false>((resolve) => {
+      app.listen(host, askedPort, uws.LIBUS_LISTEN_EXCLUSIVE_PORT, resolve);
+    });
+    if (listening === false) throw addressError('listen on', address, await whyNotListening(host, askedPort));
+    const port = uws.us_socket_local_port(listening);
+    return serving.listener({ kind: 'ws', host, port }, () => uws.us_listen_socket_close(listening));
+  }
+
+  async connect(
+    address: Address,
+    open: (connection: Connection) => ConnectionHandler,
+    signal?: AbortSignal,
+  ): Promise<Connection> {
+    assertUsable(this, 'connect to', address, availableOn('node'));
+    const { WebSocket } = await import('ws');
+    // No limit of the reply's length: the client knows what it asked for.
+    const options = { perMessageDeflate: false, maxPayload: 0 };
+    return connectWebSocket((url) => new WebSocket(url, options) as StandardWebSocket, address, open, signal);
+  }
+}
+
+class UwsSocket implements MessageSocket {
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  send(bytes: Uint8Array): void {
+    this.#socket.send(bytes, true);
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.getBufferedAmount();
+  }
+
+  cork(sends: () => void): void {
+    this.#socket.cork(sends);
+  }
+
+  close(code: number, reason: string): void {
+    this.#socket.end(code, reason);
+  }
+
+  terminate(): void {
+    this.#socket.close();
+  }
+}
+
+/** What is used of uWebSockets.js. Its own types can't be: it may be missing where ours are read. */
+interface Uws {
+  App(): App;
+  us_socket_local_port(socket: ListenSocket): number;
+  us_listen_socket_close(socket: ListenSocket): void;
+  readonly DISABLED: number;
+  readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
+}
+
+interface App {
+  ws(pattern: string, behavior: Behavior): void;
+  any(pattern: string, handler: (response: Response) => void): void;
+  listen(host: string, port: number, options: number, done: (socket: ListenSocket | false) => void): void;
+}
+
+interface Behavior {
+  readonly maxPayloadLength: number;
+  readonly maxBackpressure: number;
+  readonly idleTimeout: number;
+  readonly sendPingsAutomatically: boolean;
+  readonly compression: number;
+  open(socket: Socket): void;
+  message(socket: Socket, message: ArrayBuffer, isBinary: boolean): void;
+  drain(socket: Socket): void;
+  close(socket: Socket, code: number, reason: ArrayBuffer): void;
+}
+
+interface Socket {
+  getUserData(): { connection: MessageConnection };
+  send(bytes: Uint8Array, isBinary: boolean): number;
+  getBufferedAmount(): number;
+  cork(sends: () => void): void;
+  end(code: number, reason: string): void;
+  close(): void;
+}
+
+interface Response {
+  writeStatus(status: string): Response;
+  writeHeader(name: string, value: string): Response;
+  end(): void;
+}
+
+/** Its own object, of which nothing is known. */
+interface ListenSocket {
+  readonly [listening: symbol]: never;
+}
+
+/** Throws when it is not installed, or not for this Node. Node keeps what was loaded, and looks again for what was not. */
+function load(): Uws {
+  return createRequire(import.meta.url)('uWebSockets.js') as Uws;
+}
+
+function whyNotLoaded(error: unknown): Availability {
+  const message = error instanceof Error ? error.message : String(error);
+  const [, missing] = /Cannot find module '([^']+)'/.exec(message) ?? [];
+  const remedy = 'use --transport node, which is always there';
+  if (missing === 'uWebSockets.js') {
+    return {
+      available: false,
+      reason: 'needs uWebSockets.js, which is not installed',
+      remedy: `install its optional dependencies, or ${remedy}`,
+    };
+  }
+  if (missing?.startsWith('./uws_')) {
+    return {
+      available: false,
+      reason:
+        `needs a binary of uWebSockets.js for Node ${versions.node} (ABI ${versions.modules}) on ${platform} ${arch}, ` +
+        'which the installed one has not',
+      remedy: `start with Node 20 or 22, or ${remedy}`,
+    };
+  }
+  const cause = message.trim().split('\n').at(-1)!;
+  return { available: false, reason: `needs uWebSockets.js, which can't be loaded: ${cause}`, remedy };
+}
+
+/** uWebSockets.js does not tell why it can't listen, so Node is asked to do the same. */
+function whyNotListening(host: string, port: number): Promise<unknown> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', resolve);
+    server.listen({ host, port, exclusive: true }, () => {
+      server.close();
+      resolve(new Error('uWebSockets.js gives no reason, and Node can'));
+    });
+  });
+}
