@@ -6,7 +6,7 @@ import type { Connection, ConnectionHandler, Framing, Lease, ReceiveRoom } from 
 
 export type { Connection, ConnectionHandler, Framing, Lease, ReceiveRoom };
 
-export type TransportName = 'memory' | 'node' | 'bun' | 'deno' | 'uws' | 'bun-ws' | 'deno-ws';
+export type TransportName = 'memory' | 'node' | 'bun' | 'deno' | 'uws' | 'bun-ws' | 'deno-ws' | 'uring';
 
 /**
  * Where to listen or to connect.

@@ -9,6 +9,7 @@ import { createDenoWsTransport } from './deno-ws.ts';
 import { createMemoryTransport } from './memory.ts';
 import { createNodeTransport } from './node.ts';
 import type { Address, Transport, TransportName, TransportOptions } from './transport.ts';
+import { createUringTransport } from './uring.ts';
 import { createUwsTransport } from './uws.ts';
 
 const factories: Readonly<Record<TransportName, (options?: TransportOptions) => Transport>> = {
@@ -16,6 +17,7 @@ const factories: Readonly<Record<TransportName, (options?: TransportOptions) => 
   node: createNodeTransport,
   bun: createBunTransport,
   deno: createDenoTransport,
+  uring: createUringTransport,
   uws: createUwsTransport,
   'bun-ws': createBunWsTransport,
   'deno-ws': createDenoWsTransport,

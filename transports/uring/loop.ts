@@ -1,0 +1,329 @@
+/**
+ * The event loop of a ring, in turns: hand over what was queued and wait for completions, in one `io_uring_enter`; deliver
+ * every completion that is there; then let those who asked for it end the turn, whose sends are queued for the next.
+ *
+ * A thread of its own is blocked in the kernel for as long as nothing completes; an eventfd that the ring reads wakes it,
+ * and so does a time-out of the ring every `TICK_MS`: it then returns to the runtime's event loop, once round, for the
+ * messages and timers that wait there. In a thread that has other work the loop blocks for a millisecond at most while
+ * there is traffic, and looks in from time to time when there is none.
+ */
+import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
+import { type Libc, type Mapping, systemError } from '../../runtime/ffi/libc.ts';
+import type { Lease } from '../transport.ts';
+import { TICK_MS } from '../transport.ts';
+import { EAGAIN, EBUSY, EINTR, ETIME, IORING_ASYNC_CANCEL_ALL, IORING_ASYNC_CANCEL_ANY, layout } from './constants.ts';
+import { prepCancel64, prepRead, prepTimeout, sqeSetUserData } from './prep.ts';
+import { Ring } from './ring.ts';
+import { Stage } from './stage.ts';
+
+const SQ_ENTRIES = 1024;
+const CQ_ENTRIES = 8192;
+
+/**
+ * When a thread of its own returns to its event loop, it does so for so many rounds without waiting in between: what is done
+ * there may take more than one, as a message that is answered by a promise does.
+ */
+const ROUNDS = 8;
+
+/** How long a shared thread is blocked at a time while there is traffic. Unit: milliseconds. */
+const SHARED_WAIT_MS = 1;
+
+/** After so many waits in which nothing completed there is no traffic. */
+const QUIET_WAITS = 20;
+
+/** How often a shared thread without traffic looks whether there is some. Unit: milliseconds. */
+const SHARED_LOOK_MS = 10;
+
+/**
+ * What completions are for. The user data of an SQE is where it stands in the table of targets, and what it was about:
+ *
+ *     63            32 31             0
+ *     | what        | target          |
+ */
+export interface Target {
+  /** A CQE: `what` of the user data, the result, and the flags (`IORING_CQE_F_…`). MUST NOT throw. */
+  complete(what: number, result: number, flags: number): void;
+}
+
+/** A send that the kernel takes at once or not at all; see `Loop.try`. */
+export interface Trial {
+  /** The kernel was entered, and every completion of that delivered. */
+  tried(): void;
+}
+
+/** The target whose completions, but for those of the loop's own, are of no interest. */
+export const NOBODY = 0;
+
+const WAKE = 1;
+const TICK = 2;
+
+export class Loop {
+  readonly libc: Libc;
+  readonly ring: Ring;
+  readonly stage: Stage;
+  /** Called before the kernel is entered. */
+  readonly beforeEnter: (() => void)[] = [];
+  /** Called when the loop closes for good, before the ring does. */
+  readonly atClose: (() => void)[] = [];
+
+  readonly #ownsThread: boolean;
+  /** Whether anything is open that completions are for: without, the loop rests. */
+  readonly #isNeeded: () => boolean;
+  readonly #targets: (Target | undefined)[] = [{ complete: (what) => this.#woken(what) }];
+  readonly #freeTargets: number[] = [];
+
+  /** Sends that were queued since the kernel was last entered, and those it was entered with. */
+  #queued: Trial[] = [];
+  #entered: Trial[] = [];
+  #queuedLeases: Lease[] = [];
+  #enteredLeases: Lease[] = [];
+  /** What is to run when the turn ends. */
+  #turnEnds: (() => void)[] = [];
+
+  /** For what the kernel reads and writes: the eventfd's counter and the time-out. */
+  readonly #scratch: Mapping;
+  /** An eventfd that lets a thread of its own return to its event loop. Others close it, for they may be writing to it. */
+  readonly wakeDescriptor: number | undefined;
+  /** Resolves when nothing was needed any more, and the ring is gone. */
+  readonly closed: Promise<void>;
+  #resolveClosed!: () => void;
+  #isHasty = false;
+  #mustReturn = false;
+  /** Rounds of the event loop that are still to be gone without waiting. */
+  #rounds = 0;
+  /** Requests on the loop's own account that are under way. */
+  #armed = 0;
+  #quietWaits = 0;
+  #isRunning = false;
+  #isClosing = false;
+  #look: NodeJS.Timeout | undefined;
+
+  /** Throws the system's error when there can be no ring. */
+  constructor(libc: Libc, ownsThread: boolean, isNeeded: () => boolean) {
+    this.libc = libc;
+    this.#ownsThread = ownsThread;
+    this.#isNeeded = isNeeded;
+    this.ring = new Ring(libc, { sqEntries: SQ_ENTRIES, cqEntries: CQ_ENTRIES });
+    this.stage = new Stage(libc);
+    this.#scratch = libc.map(4096);
+    const { tv_nsec } = layout.__kernel_timespec;
+    new DataView(this.#scratch.buffer).setBigInt64(TIMEOUT_AT + tv_nsec, BigInt(TICK_MS * 1e6), true);
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    if (!ownsThread) return;
+    const descriptor = libc.eventfd();
+    if (descriptor < 0) throw systemError('eventfd', descriptor);
+    this.wakeDescriptor = descriptor;
+    this.#armWake();
+    this.#armTick();
+  }
+
+  /** Gives a target its place in the table. */
+  register(target: Target): number {
+    const place = this.#freeTargets.pop() ?? this.#targets.length;
+    this.#targets[place] = target;
+    return place;
+  }
+
+  /** Takes the place back. Nothing MUST be under way any more that completes for it. */
+  unregister(place: number): void {
+    this.#targets[place] = undefined;
+    this.#freeTargets.push(place);
+  }
+
+  /** The next SQE, to be filled with a function of `prep.ts`; user data included. */
+  sqe(): number {
+    const sqe = this.ring.getSqe();
+    if (sqe >= 0) return sqe;
+    this.#check(this.ring.submit());
+    const next = this.ring.getSqe();
+    if (next < 0) throw new Error('the kernel takes no submissions');
+    return next;
+  }
+
+  /** Fills in whom an SQE completes for. */
+  tag(sqe: number, target: number, what: number): void {
+    sqeSetUserData(this.ring.sqes, sqe, target, what);
+  }
+
+  /**
+   * A send was queued that completes, if it does not succeed, while the kernel is entered next. The lease, if there is one,
+   * is retained until that is known.
+   */
+  try(trial: Trial, lease: Lease | undefined): void {
+    this.#queued.push(trial);
+    if (lease === undefined || lease === this.#queuedLeases.at(-1)) return;
+    lease.retain();
+    this.#queuedLeases.push(lease);
+  }
+
+  /** Somebody waits for `tried`: the next time the kernel is entered it need not wait for anything. */
+  hasten(): void {
+    this.#isHasty = true;
+  }
+
+  /** `turnEnd` is called when what is there has been delivered, before the loop waits. */
+  atTurnEnd(turnEnd: () => void): void {
+    this.#turnEnds.push(turnEnd);
+  }
+
+  /** Something was queued or opened: the loop runs, if it does not already. */
+  start(): void {
+    if (this.#isRunning) {
+      this.#quietWaits = 0;
+      if (this.#look === undefined) return;
+      clearTimeout(this.#look);
+      this.#look = undefined;
+    }
+    this.#isRunning = true;
+    setImmediate(this.#run);
+  }
+
+  /** A promise was resolved: a thread of its own returns to its event loop before it waits again. */
+  returnSoon(): void {
+    this.#mustReturn = true;
+  }
+
+  readonly #run = (): void => {
+    this.#look = undefined;
+    if (!this.#isNeeded()) {
+      this.#isRunning = false;
+      this.#close();
+      return;
+    }
+    if (this.#ownsThread) {
+      do this.#turn();
+      while (this.#rounds === 0 && !this.#mustReturn && this.#isNeeded());
+      this.#rounds = this.#mustReturn ? ROUNDS : Math.max(this.#rounds - 1, 0);
+      this.#mustReturn = false;
+    } else {
+      const isQuiet = this.#turn() === 0;
+      this.#quietWaits = isQuiet ? this.#quietWaits + 1 : 0;
+      if (this.#quietWaits > QUIET_WAITS) {
+        this.#look = setTimeout(this.#run, SHARED_LOOK_MS);
+        return;
+      }
+    }
+    setImmediate(this.#run);
+  };
+
+  /** Returns how many completions there were. */
+  #turn(): number {
+    const { ring } = this;
+    const entered = this.#queued;
+    this.#queued = this.#entered;
+    this.#entered = entered;
+    const leases = this.#queuedLeases;
+    this.#queuedLeases = this.#enteredLeases;
+    this.#enteredLeases = leases;
+
+    if (ring.sqReady() > 0 || ring.cqReady() === 0) this.#wait();
+    let isTaken = ring.sqReady() === 0;
+    let completions = this.#deliver();
+    // What the kernel did not take, having no memory, must not be mistaken for what succeeded.
+    while (!isTaken) {
+      this.#enter(0);
+      isTaken = ring.sqReady() === 0;
+      completions += this.#deliver();
+    }
+    for (let i = 0; i < entered.length; i++) entered[i]!.tried();
+    entered.length = 0;
+    for (let i = 0; i < leases.length; i++) leases[i]!.release();
+    leases.length = 0;
+
+    const { length } = this.#turnEnds;
+    for (let i = 0; i < length; i++) this.#turnEnds[i]!();
+    this.#turnEnds.splice(0, length);
+    return completions;
+  }
+
+  /** Hands over what is ready and waits, as long as that is right here and now. */
+  #wait(): void {
+    const isBusy = this.#isHasty || this.#rounds > 0 || this.#turnEnds.length > 0;
+    this.#isHasty = false;
+    if (this.#ownsThread || isBusy) this.#enter(isBusy ? 0 : 1);
+    else if (this.#quietWaits < QUIET_WAITS) this.#enter(1, SHARED_WAIT_MS);
+    else this.#enter(0);
+  }
+
+  #enter(waitNr: number, timeoutMs?: number): void {
+    for (const prepare of this.beforeEnter) prepare();
+    const { ring } = this;
+    this.#check(timeoutMs === undefined ? ring.submitAndWait(waitNr) : ring.submitAndWaitTimeout(waitNr, timeoutMs));
+  }
+
+  #deliver(): number {
+    const { ring } = this;
+    const { words } = ring;
+    let delivered = 0;
+    for (;;) {
+      const count = ring.cqReady();
+      for (let i = 0; i < count; i++) {
+        const cqe = ring.cqe(0);
+        const target = words[cqe]!;
+        const what = words[cqe + 1]!;
+        const result = words[cqe + 2]!;
+        const flags = words[cqe + 3]!;
+        // Its place is free from here on: what the target does may need it.
+        ring.cqAdvance(1);
+        this.#targets[target]?.complete(what, result, flags);
+      }
+      delivered += count;
+      if (!ring.cqOverflows) return delivered;
+      this.#enter(0);
+    }
+  }
+
+  /** What a failed wait says of itself is no failure of the operations. */
+  #check(result: number): void {
+    if (result >= 0 || result === -ETIME || result === -EINTR || result === -EAGAIN || result === -EBUSY) return;
+    throw systemError('io_uring_enter', result);
+  }
+
+  #woken(what: number): void {
+    if (what !== WAKE && what !== TICK) return;
+    this.#armed--;
+    this.#mustReturn = true;
+    if (this.#isClosing) return;
+    if (what === WAKE) this.#armWake();
+    else this.#armTick();
+  }
+
+  #armWake(): void {
+    const sqe = this.sqe();
+    prepRead(this.ring.sqes, sqe, this.wakeDescriptor!, this.#scratch.address + COUNTER_AT, 8);
+    this.tag(sqe, NOBODY, WAKE);
+    this.#armed++;
+  }
+
+  #armTick(): void {
+    const sqe = this.sqe();
+    prepTimeout(this.ring.sqes, sqe, this.#scratch.address + TIMEOUT_AT);
+    this.tag(sqe, NOBODY, TICK);
+    this.#armed++;
+  }
+
+  /** The kernel writes to memory of ours until the last request has completed. */
+  #close(): void {
+    this.#isClosing = true;
+    if (this.#armed > 0) {
+      const sqe = this.sqe();
+      prepCancel64(this.ring.sqes, sqe, 0, 0, IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY);
+      this.tag(sqe, NOBODY, 0);
+    }
+    while (this.#armed > 0) {
+      this.#enter(1);
+      this.#deliver();
+    }
+    for (const close of this.atClose) close();
+    this.ring.close();
+    this.stage.close();
+    this.libc.unmap(this.#scratch);
+    this.#resolveClosed();
+  }
+}
+
+// Where things lie in the scratch page.
+const COUNTER_AT = 0;
+const TIMEOUT_AT = 64;
