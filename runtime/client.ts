@@ -11,46 +11,26 @@
  * for await (const key of client.scan({ prefix: 'user:' })) console.log(key);
  * ```
  */
-import { performance } from 'node:perf_hooks';
-import { clearTimeout, setTimeout } from 'node:timers';
 import { Client } from '../core/client/client.ts';
-import type { ClientSettings, Timers } from '../core/client/settings.ts';
-import { parseAddress } from '../transports/address.ts';
+import type { ClientSettings } from '../core/client/settings.ts';
 import type { TransportName } from '../transports/transport.ts';
-import { createTransport, naturalTransport } from '../transports/transports.ts';
 import { currentRuntime } from './choose.ts';
-import { DEFAULT_ADDRESS } from './defaults.ts';
+import { resolveEndpoint } from './endpoint.ts';
+import { reach } from './reach.ts';
+import { timers } from './timers.ts';
 
-export type { Batch } from '../core/client/batch.ts';
-export { RECONNECT_FIRST_MS, RECONNECT_MAX_MS } from '../core/client/dial.ts';
-export * from '../core/client/errors.ts';
-export { type CallOptions, DEFAULT_SCAN_COUNT, type ScanOptions } from '../core/client/methods.ts';
-export type { ServerHello, SetOptions } from '../core/client/operations.ts';
-export {
-  type ClientSettings,
-  type ClientState,
-  DEFAULT_CONNECT_TIMEOUT_MS,
-  DEFAULT_PENDING_BYTES_MAX,
-  DEFAULT_TIMEOUT_MS,
-} from '../core/client/settings.ts';
-export type { Key } from '../core/client/values.ts';
-export { ErrorCode } from '../core/protocol.ts';
-export type { Client, TransportName };
+export * from './client-exports.ts';
+export type { TransportName };
 
 export interface ConnectOptions extends ClientSettings {
-  /** Where the server is: `tcp://host:port` or `unix:/path`. Default: `tcp://127.0.0.1:7464`. */
+  /**
+   * Where the server is: `tcp://host:port`, `unix:/path` or `ws://host:port`. Default: `tcp://127.0.0.1:7464`, and
+   * `ws://127.0.0.1:7464` over a transport that speaks WebSocket.
+   */
   readonly address?: string | undefined;
-  /** What carries the bytes. Default: the runtime's own sockets. */
+  /** What carries the bytes. Default: the runtime's own sockets, or its WebSocket for `ws://`. */
   readonly transport?: TransportName | undefined;
 }
-
-const timers: Timers = {
-  now: () => performance.now(),
-  start(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
-    return () => clearTimeout(timer);
-  },
-};
 
 /**
  * Connects to a server, given its address or options. Rejects with a `RingkvError` when it can't be reached, refuses, or
@@ -58,15 +38,14 @@ const timers: Timers = {
  */
 export async function connect(options: string | ConnectOptions = {}): Promise<Client> {
   const {
-    address: text = DEFAULT_ADDRESS,
+    address: text,
     transport: name,
     ...settings
-  } = typeof options === 'string' ? { address: options } : options;
-  const address = parseAddress(text);
-  const transport = createTransport(name ?? naturalTransport(currentRuntime().name));
+  }: ConnectOptions = typeof options === 'string' ? { address: options } : options;
+  const { address, transport } = resolveEndpoint(currentRuntime().name, text, name);
   return await Client.open({
     ...settings,
     timers,
-    connect: (open, signal) => transport.connect(address, open, signal),
+    ...reach(address, transport.connect.bind(transport)),
   });
 }

@@ -2,3 +2,9 @@
 
 /** Where a server listens, and where clients look for it. 7464 spells RING on a telephone. */
 export const DEFAULT_ADDRESS = 'tcp://127.0.0.1:7464';
+
+/** The same for a server and clients that speak WebSocket. */
+export const DEFAULT_WEBSOCKET_ADDRESS = 'ws://127.0.0.1:7464';
+
+/** Most shards of a server: so many threads are more than machines have cores. */
+export const MAX_SHARDS = 256;

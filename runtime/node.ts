@@ -3,6 +3,7 @@
  * more than their names.
  */
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import type { MemoryUse, Runtime } from './runtime.ts';
 
@@ -12,6 +13,7 @@ export function createNodeRuntime(): Runtime {
     version: process.versions.node,
     executable: process.execPath,
     pid: process.pid,
+    parallelism: availableParallelism(),
     args: process.argv.slice(2),
     env: process.env,
     cpuTime() {

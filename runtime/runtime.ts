@@ -29,6 +29,8 @@ export interface Runtime {
   readonly executable: string;
   /** The process id. */
   readonly pid: number;
+  /** How many threads of this process can run at the same time: the cores that it may use. */
+  readonly parallelism: number;
   /** The arguments after the script. */
   readonly args: readonly string[];
   /** The environment variables. */

@@ -8,40 +8,65 @@
  * console.log(server.address); // tcp://127.0.0.1:40123
  * ```
  */
-import { Shard } from '../core/server/shard.ts';
-import { formatAddress, parseAddress } from '../transports/address.ts';
+import process from 'node:process';
+import { ALL_SLOTS } from '../core/slots.ts';
+import { formatAddress } from '../transports/address.ts';
 import type { TransportName } from '../transports/transport.ts';
-import { createTransport, naturalTransport } from '../transports/transports.ts';
 import { currentRuntime } from './choose.ts';
-import { DEFAULT_ADDRESS } from './defaults.ts';
-import { createEngine, type EngineName } from './engine.ts';
-import { packageVersion } from './package.ts';
+import { MAX_SHARDS } from './defaults.ts';
+import { resolveEndpoint } from './endpoint.ts';
+import type { EngineName } from './engine.ts';
+import { openShard, type ShardSettings } from './shard.ts';
+import type { SupervisorOptions } from './supervisor.ts';
 
 export type { EngineName, TransportName };
+export { MAX_SHARDS };
 
 /** How long `close` waits for clients to take their replies and leave. Unit: milliseconds. */
 export const DEFAULT_CLOSE_GRACE_MS = 5000;
 
+/** Transports that block their thread while they wait, so that it can't be one that has something else to do. */
+const BLOCKING_TRANSPORTS: ReadonlySet<TransportName> = new Set(['uring']);
+
 export interface ServerOptions {
-  /** `tcp://host:port`, port 0 for any free one, or `unix:/path`. Default: `tcp://127.0.0.1:7464`. */
-  readonly listen?: string;
-  /** What carries the bytes. Default: the runtime's own sockets. */
-  readonly transport?: TransportName;
+  /**
+   * `tcp://host:port` or `ws://host:port`, port 0 for any free one, or `unix:/path`. Default: `tcp://127.0.0.1:7464`, and
+   * `ws://127.0.0.1:7464` with a transport that speaks WebSocket.
+   */
+  readonly listen?: string | undefined;
+  /** What carries the bytes. Default: the runtime's own sockets, or its WebSocket for `ws://`. */
+  readonly transport?: TransportName | undefined;
   /** What holds the data. Default: `swiss`. */
   readonly engine?: EngineName;
   /** Largest request payload. Unit: bytes. Default: 16 MiB. */
   readonly maxFrameBytes?: number;
-  /** Most memory for keys, values and their index; writes beyond it answer `MEMORY`. Unit: bytes. Default: 3.75 GiB. */
+  /**
+   * Most memory of each shard for keys, values and their index; writes beyond it answer `MEMORY`. Unit: bytes. Default:
+   * 3.75 GiB.
+   */
   readonly memoryBytesMax?: number;
+  /**
+   * How many shards the keys are divided over, from 1 to `MAX_SHARDS`. More than one run in a thread each, and listen side
+   * by side: the next ones at the ports above that of `listen`, each at any free one when it is 0, or at `/path.1`,
+   * `/path.2`, … Default: 1.
+   */
+  readonly shards?: number;
+  /**
+   * Told, in one line, of a shard that has died and is started again, without what it held. Default: the line goes to
+   * stderr.
+   */
+  readonly report?: (line: string) => void;
 }
 
 export interface Server extends AsyncDisposable {
-  /** Where it listens, with the real port. */
+  /** Where it listens, with the real port; of several shards the first. Clients need no other. */
   readonly address: string;
+  /** Where each shard listens. */
+  readonly addresses: readonly string[];
   readonly transport: TransportName;
   readonly engine: EngineName;
-  /** What the operation INFO answers. */
-  info(): Readonly<Record<string, string | number>>;
+  /** What the operation INFO answers; of several shards, their figures added up. */
+  info(): Promise<Readonly<Record<string, string | number>>>;
   /**
    * Stops accepting, sends the replies in flight, and resolves when every client has left; those that have not done so
    * after `graceMs` (milliseconds, default `DEFAULT_CLOSE_GRACE_MS`) are cut off. Twice is fine.
@@ -51,38 +76,51 @@ export interface Server extends AsyncDisposable {
 
 /**
  * Starts a server in this process; it accepts connections once this resolves. Rejects with an `Error` when the address
- * is none or can't be listened at, and when the transport can't run here; the message says why and what would help.
+ * is none or can't be listened at, when the transport can't run here, and when an option is out of range; the message says
+ * why and what would help.
  */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
-  const runtime = currentRuntime();
-  const transport = createTransport(options.transport ?? naturalTransport(runtime.name));
-  const asked = parseAddress(options.listen ?? DEFAULT_ADDRESS);
-  const engine = await createEngine(
-    options.engine ?? 'swiss',
-    options.memoryBytesMax === undefined ? {} : { memoryBytesMax: options.memoryBytesMax },
-  );
-  const shard = new Shard({
-    engine,
-    identity: { version: packageVersion, runtime: `${runtime.name}/${runtime.version}`, transport: transport.name },
-    now: Date.now,
-    shards: () => [[0, 16_383, address]],
-    ...(options.maxFrameBytes === undefined ? {} : { maxFrameBytes: options.maxFrameBytes }),
-    processFigures() {
-      const { userMicros, systemMicros } = runtime.cpuTime();
-      return { pid: runtime.pid, cpuUserMicros: userMicros, cpuSystemMicros: systemMicros, ...runtime.memoryUse() };
-    },
-  });
-  let address = formatAddress(asked);
-  const listener = await transport.listen(asked, shard);
-  address = formatAddress(listener.address);
-
-  const close = (graceMs: number = DEFAULT_CLOSE_GRACE_MS): Promise<void> => listener.close(graceMs);
+  const { engine = 'swiss', maxFrameBytes, memoryBytesMax, shards = 1, report = toStderr } = options;
+  if (!Number.isInteger(shards) || shards < 1 || shards > MAX_SHARDS) {
+    throw new RangeError(`shards is ${shards}; it must be an integer from 1 to ${MAX_SHARDS}`);
+  }
+  const endpoint = resolveEndpoint(currentRuntime().name, options.listen, options.transport);
+  const transport = endpoint.transport.name;
+  const settings = { listen: formatAddress(endpoint.address), transport, engine, maxFrameBytes, memoryBytesMax };
+  const served =
+    shards === 1 && !BLOCKING_TRANSPORTS.has(transport)
+      ? await serveHere(settings)
+      : await serveInThreads({ ...settings, shards, report });
+  const close = (graceMs: number = DEFAULT_CLOSE_GRACE_MS): Promise<void> => served.close(graceMs);
   return {
-    address,
-    transport: transport.name,
-    engine: engine.name,
-    info: () => shard.info(),
+    address: served.addresses[0]!,
+    addresses: served.addresses,
+    transport,
+    engine,
+    info: () => served.info(),
     close,
     [Symbol.asyncDispose]: () => close(),
   };
+}
+
+/** The only shard, in this thread: for sockets of the runtime nothing is won by another. */
+async function serveHere(settings: Omit<ShardSettings, 'slots'>): Promise<Served> {
+  const shard = await openShard({ ...settings, slots: ALL_SLOTS });
+  return { addresses: [shard.address], info: async () => shard.info(), close: (graceMs) => shard.close(graceMs) };
+}
+
+/** Each shard in a thread of its own. */
+async function serveInThreads(options: SupervisorOptions): Promise<Served> {
+  const { Supervisor } = await import('./supervisor.ts');
+  return Supervisor.start(options);
+}
+
+interface Served {
+  readonly addresses: readonly string[];
+  info(): Promise<Readonly<Record<string, string | number>>>;
+  close(graceMs: number): Promise<void>;
+}
+
+function toStderr(line: string): void {
+  process.stderr.write(`ringkv: ${line}\n`);
 }

@@ -2,14 +2,14 @@
 import { Writer } from '../msgpack.ts';
 import { ArgumentError } from './errors.ts';
 import { type CallOptions, Methods, type Options, type Returned, type Way } from './methods.ts';
-import { joinOperations, type Operation } from './operations.ts';
+import type { Operation } from './operations.ts';
 
-/** Runs a batch whose operations were encoded to these bytes. */
-export type BatchRunner<W extends Way> = <R>(
-  operation: Operation<[Uint8Array], R>,
+/** Runs operations that were encoded to these bytes, one after the other. */
+export type BatchRunner<W extends Way> = <T extends unknown[]>(
+  all: readonly Operation<never, unknown>[],
   bytes: Uint8Array,
   options?: CallOptions,
-) => Returned<R, [], W>[W];
+) => Returned<T, [], W>[W];
 
 /**
  * Operations are added in the order in which they are to run, then `send` runs them: in one frame, with no operation of
@@ -52,7 +52,7 @@ export class Batch<W extends Way, T extends unknown[] = []> extends Methods<'bat
   send(...[options]: Options[W]): Returned<T, [], W>[W] {
     this.#checkOpen();
     this.#sent = true;
-    return this.#run(joinOperations<T>(this.#operations), this.#writer.view(), options);
+    return this.#run<T>(this.#operations, this.#writer.view(), options);
   }
 
   protected override run<A extends readonly unknown[], R>(

@@ -1,53 +1,35 @@
 /**
- * The client: promises over one connection that is kept open. Operations issued in the same tick travel in one frame, any
- * number of frames is in flight, and what a lost connection leaves open is told apart: reads are sent again, writes are
- * reported as unknown. It knows no runtime: connections and alarms are given to it.
+ * The client: the operations of a server, sent to the shard whose keys they are about. To each shard there is a channel,
+ * opened when it is first needed; a server of one shard has one.
  */
-import { ErrorCode, MAX_FRAME_OPERATIONS } from '../protocol.ts';
+import { addUpInfo } from '../info.ts';
+import { Writer } from '../msgpack.ts';
+import type { ShardMap } from '../slots.ts';
 import { Batch } from './batch.ts';
-import { backOffMs, type Dialled, type DialOptions, dial, RECONNECT_MAX_MS } from './dial.ts';
-import {
-  AbortError,
-  ArgumentError,
-  ClosedError,
-  ConnectionError,
-  ProtocolError,
-  QueueFullError,
-  type RingkvError,
-  ServerError,
-  TimeoutError,
-  UnknownOutcomeError,
-} from './errors.ts';
-import type { Link, LinkOwner, SentFrame } from './link.ts';
+import { Channel, type ChannelState } from './channel.ts';
+import { BatchError, ClosedError, type RingkvError } from './errors.ts';
 import { type CallOptions, DEFAULT_SCAN_COUNT, Methods, type ScannedKey, type ScanOptions } from './methods.ts';
-import { type Operation, operations, type ServerHello } from './operations.ts';
-import { payloadBytes, Queue } from './queue.ts';
-import { Request } from './request.ts';
+import { joinOperations, type Operation, operations, type ServerHello } from './operations.ts';
 import {
-  type ClientOptions,
-  type ClientState,
-  checkPositive,
-  DEFAULT_CONNECT_TIMEOUT_MS,
-  DEFAULT_PENDING_BYTES_MAX,
-  DEFAULT_TIMEOUT_MS,
-  type Timers,
-} from './settings.ts';
+  ANY_SHARD,
+  EVERY_SHARD,
+  encoded,
+  isMoved,
+  isSameMap,
+  ONE_SHARD,
+  type Part,
+  partsOf,
+  type Route,
+  resultOfBatch,
+  routeOf,
+  shardsOfSlots,
+  together,
+} from './routing.ts';
+import { type ClientOptions, type ClientState, type Connect, DEFAULT_TIMEOUT_MS } from './settings.ts';
 import { decodeKey } from './values.ts';
 
-/** A connection that owes replies and has been silent for so long is given up as lost. Unit: milliseconds. */
-export const SILENCE_MAX_MS = 30_000;
-
-/** How long a closed client waits for the server to close its side. Unit: milliseconds. */
-const CLOSE_GRACE_MS = 1000;
-
-/** Alarms are this far apart, which makes one of many time-outs; so late a time-out may be noticed. Unit: milliseconds. */
-const ALARM_INTERVAL_MS = 5;
-
-/** The longest delay that every runtime's timers take. Unit: milliseconds. */
-const ALARM_DELAY_MAX_MS = 2 ** 31 - 1;
-
 /**
- * A server's keys and values, asked over one connection.
+ * A server's keys and values.
  *
  * An operation is given up after its time-out or when its signal is aborted. If it had not been sent, or was a read, it
  * rejects with `TimeoutError` or `AbortError`; a write that was sent rejects with `UnknownOutcomeError`.
@@ -55,118 +37,110 @@ const ALARM_DELAY_MAX_MS = 2 ** 31 - 1;
  * A lost connection is opened again, for as long as it takes, with growing pauses. Meanwhile operations wait, up to their
  * time-outs. Reads that were in flight are sent again; writes that were in flight reject with `UnknownOutcomeError`,
  * and are never sent twice. When the server refuses everything that is in flight (it is full, or wants a token), that
- * rejects with `ServerError`.
+ * rejects with `ServerError`. Of a server of several shards, all this holds for each of them.
  */
 export class Client extends Methods<'promise'> implements AsyncDisposable {
-  readonly #timers: Timers;
+  readonly #options: ClientOptions;
   readonly #timeoutMs: number;
-  readonly #pendingBytesMax: number;
-  readonly #onState: ClientOptions['onState'];
-  readonly #dialOptions: DialOptions;
-  /** Aborted when the client has nothing left to do. */
-  readonly #lifetime = new AbortController();
+  /** To the address that the client was given. */
+  readonly #home: Channel;
+  /** All that are not closed, and what they said of their states. */
+  readonly #channels = new Map<Channel, ChannelState>();
+  #toldState: ClientState | undefined;
 
-  readonly #queue = new Queue();
-  /** Bytes issued and not answered, as `pendingBytesMax` counts them. */
-  #pendingBytes = 0;
-  #link: Link | undefined;
-  #frameBytesMax = 0;
-  /** How many connections there were: where a scan's cursor came from. */
-  #connections = 0;
-  #connectedMs = 0;
-  /** Attempts to connect since a connection lasted. */
-  #attempts = 0;
-  /** Why there is no connection. */
-  #lostCause: RingkvError | undefined;
-  #stopPause: (() => void) | undefined;
+  /** Where operations are encoded whose way is still to be found. */
+  readonly #writer = new Writer();
 
-  #isFlushScheduled = false;
-  /** When the operations that the scheduled flush will send were issued. */
-  #tickMs = 0;
-  #alarmMs = Infinity;
-  #cancelAlarm: (() => void) | undefined;
-
+  #map = ONE_SHARD;
+  /** The channel to the only shard; undefined when there are several. */
+  #only: Channel | undefined;
+  /** For each slot, the number of its shard, when there are several. */
+  #shardOfSlot = new Uint16Array();
+  /** To the shards of the map, by their addresses, as far as they were needed. */
+  readonly #shardChannels = new Map<string, Channel>();
+  /** The map is asked for. */
+  #learning: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
-  #resolveClosed: (() => void) | undefined;
 
   /** Resolves once the server has said hello. Rejects, without trying again, as `dial` does. */
   static async open(options: ClientOptions): Promise<Client> {
     const client = new Client(options);
-    client.#adopt(await dial(client.#dialOptions, client.#linkOwner, client.#lifetime.signal));
+    await client.#home.open();
     return client;
   }
 
   private constructor(options: ClientOptions) {
     super();
-    this.#timers = options.timers;
-    this.#timeoutMs = checkPositive('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    this.#pendingBytesMax = checkPositive('pendingBytesMax', options.pendingBytesMax ?? DEFAULT_PENDING_BYTES_MAX);
-    this.#onState = options.onState;
-    const connectTimeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
-    this.#dialOptions = {
-      connect: options.connect,
-      timers: options.timers,
-      connectTimeoutMs: checkPositive('connectTimeoutMs', connectTimeoutMs),
-      token: options.token,
-      name: options.name,
-    };
+    this.#options = options;
+    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.#home = this.#newChannel(options.connect);
+    this.#only = this.#home;
   }
 
+  /** `reconnecting` when a connection to any shard was lost and is not open again. */
   get state(): ClientState {
-    if (this.#lifetime.signal.aborted) return 'closed';
-    return this.#link === undefined ? 'reconnecting' : 'connected';
+    return stateOf([...this.#channels.keys()].map(({ state }) => state));
   }
 
-  /** Operations that travel and run as one. See `Batch`. */
+  /**
+   * Operations that travel and run as one, of several shards: those of each shard. See `Batch`.
+   */
   batch<T extends unknown[] = []>(): Batch<'promise', T> {
-    return new Batch<'promise', T>((operation, bytes, options) => this.run(operation, [bytes], options));
+    return new Batch<'promise', T>((all, bytes, options) => this.#runBatch(all, bytes, options));
   }
 
   /**
    * All keys, in no particular order. A key that is there throughout is given at least once; what is set or deleted
-   * meanwhile may be given or not. When the connection is lost the scan starts anew, since the server may be another one,
-   * and gives again what it gave.
+   * meanwhile may be given or not. When the connection is lost the scan of its shard starts anew, since the server may be
+   * another one, and gives again what it gave; so does all of it when the server has other shards than before.
    */
   async *scan<const O extends ScanOptions>(
     options?: O,
     callOptions?: CallOptions,
   ): AsyncGenerator<ScannedKey<O>, void, undefined> {
     const { prefix, count = DEFAULT_SCAN_COUNT, keys = 'text' }: ScanOptions = options ?? {};
+    let map = this.#map;
+    let shard = 0;
     let cursor = 0n;
-    let connection = this.#connections;
-    while (true) {
-      const page = await this.run(operations.scan, [cursor, count, prefix], callOptions);
-      if (connection !== this.#connections) {
-        connection = this.#connections;
+    let connection = 0;
+    while (shard < map.length) {
+      const channel = this.#channelOf(shard);
+      const page = await channel.run(operations.scan, [cursor, count, prefix], callOptions).catch((error: unknown) => {
+        if (map === this.#map) throw error;
+      });
+      if (page === undefined || map !== this.#map) {
+        map = this.#map;
+        shard = 0;
         cursor = 0n;
         continue;
       }
+      if (cursor !== 0n && connection !== channel.connections) {
+        cursor = 0n;
+        continue;
+      }
+      connection = channel.connections;
       for (const key of page.keys) yield (keys === 'bytes' ? key : decodeKey(key)) as ScannedKey<O>;
       cursor = page.cursor;
-      if (cursor === 0n) return;
+      if (cursor === 0n) shard++;
     }
   }
 
   /** What the server tells of itself. */
   hello(options?: CallOptions): Promise<ServerHello> {
-    const { token, name } = this.#dialOptions;
-    return this.run(operations.hello, [{ token, name }], options);
+    return this.#hello(this.#home, options);
   }
 
-  /** The server's figures. */
-  info(options?: CallOptions): Promise<Readonly<Record<string, unknown>>> {
-    return this.run(operations.info, [], options);
+  /** The server's figures; of several shards, added up. */
+  async info(options?: CallOptions): Promise<Readonly<Record<string, unknown>>> {
+    return addUpInfo(await this.#askEvery(operations.info, [], options));
   }
 
   /**
-   * Takes no more operations, waits until those that were issued are answered or given up, and closes the connection.
+   * Takes no more operations, waits until those that were issued are answered or given up, and closes the connections.
    * Twice is fine.
    */
   close(): Promise<void> {
-    this.#closed ??= new Promise((resolve) => {
-      this.#resolveClosed = resolve;
-    });
-    this.#finishIfDone();
+    this.#closed ??= Promise.all([...this.#channels.keys()].map((channel) => channel.close())).then(() => {});
     return this.#closed;
   }
 
@@ -174,282 +148,238 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
     return this.close();
   }
 
-  // From the caller to the link
+  // To one shard, and to several
 
   protected override run<A extends readonly unknown[], R>(
     operation: Operation<A, R>,
     args: A,
     options?: CallOptions,
   ): Promise<R> {
-    return new Promise((resolve, reject) => {
-      this.#issue(operation, args, options, resolve as (result: unknown) => void, reject);
-    });
+    // While there is no connection, the next server may turn out to have several shards.
+    const only = this.#only;
+    return only?.isConnected ? only.run(operation, args, options) : this.#route(operation, args, options);
   }
 
-  #issue<A extends readonly unknown[]>(
-    operation: Operation<A, unknown>,
+  async #route<A extends readonly unknown[], R>(
+    operation: Operation<A, R>,
     args: A,
-    { timeoutMs = this.#timeoutMs, signal }: CallOptions = {},
-    resolve: (result: unknown) => void,
-    reject: (error: RingkvError) => void,
-  ): void {
-    if (this.#closed !== undefined) throw new ClosedError('the client was closed');
-    checkPositive('timeoutMs', timeoutMs);
-    if (signal?.aborted) throw new AbortError(`${operation.name} was aborted`, { cause: signal.reason });
-    const nowMs = this.#scheduleFlush();
-    const queue = this.#queue;
-    const span = queue.write(operation, args);
-    const request = new Request(operation, span, nowMs + timeoutMs, resolve, reject);
-    const refusal = this.#refusal(request);
-    if (refusal !== undefined) {
-      queue.unwrite(request.start);
-      throw refusal;
-    }
-    queue.push(request);
-    this.#pendingBytes += request.costBytes;
-    this.#alarmAt(request.deadlineMs, nowMs);
-    if (signal !== undefined) {
-      request.watch(signal, () => {
-        this.#giveUp(request, new AbortError(`${operation.name} was aborted`, { cause: signal.reason }));
-      });
+    options: CallOptions | undefined,
+  ): Promise<R> {
+    const writer = this.#writer;
+    writer.clear();
+    operation.write(writer, ...args);
+    const bytes = writer.copy();
+    const route = routeOf(bytes);
+    const written = encoded(operation);
+    if (route === EVERY_SHARD) return (await this.#askEvery(written, [bytes], options)).reduce(together);
+    const follow = this.#follower(options);
+    const channel = this.#channelOn(route);
+    try {
+      return await channel.run(written, [bytes], options);
+    } catch (error) {
+      if (!isMoved(error)) throw error;
+      const rest = await follow(channel);
+      return await this.#channelOn(route).run(written, [bytes], rest);
     }
   }
 
-  #refusal(request: Request): RingkvError | undefined {
-    const { name, count } = request.operation;
-    if (count > MAX_FRAME_OPERATIONS) {
-      return new ArgumentError(`${name} has ${count} operations; a frame holds ${MAX_FRAME_OPERATIONS}`);
+  #runBatch<T extends unknown[]>(
+    all: readonly Operation<never, unknown>[],
+    bytes: Uint8Array,
+    options: CallOptions | undefined,
+  ): Promise<T> {
+    const only = this.#only;
+    return only?.isConnected
+      ? only.run(joinOperations<T>(all), [bytes], options)
+      : this.#routeBatch(all, bytes, options);
+  }
+
+  async #routeBatch<T extends unknown[]>(
+    all: readonly Operation<never, unknown>[],
+    bytes: Uint8Array,
+    options: CallOptions | undefined,
+  ): Promise<T> {
+    const parts = partsOf(all, bytes);
+    const results: unknown[] = new Array(parts.length).fill(undefined);
+    const follow = this.#follower(options);
+    const places = [...parts.keys()];
+    const { refused, movedBy } = await this.#runParts(parts, places, results, options);
+    if (movedBy !== undefined) {
+      const moved = places.filter((place) => isMoved(results[place]));
+      const rest = await follow(movedBy);
+      for (const place of moved) results[place] = undefined;
+      refused.push(...(await this.#runParts(parts, moved, results, rest)).refused);
     }
-    const pendingBytes = this.#pendingBytes + request.costBytes;
-    if (pendingBytes > this.#pendingBytesMax) {
-      return new QueueFullError(
-        `with this ${name} ${pendingBytes} bytes would be unanswered; pendingBytesMax is ${this.#pendingBytesMax}`,
-      );
-    }
-    return this.#refusalOfSize(request);
+    return resultOfBatch<T>(results, refused);
   }
 
-  #refusalOfSize(request: Request): ArgumentError | undefined {
-    const bytes = payloadBytes(request);
-    if (bytes <= this.#frameBytesMax) return undefined;
-    return new ArgumentError(
-      `${request.operation.name} takes ${bytes} bytes; the server takes ${this.#frameBytesMax} in one frame`,
-    );
-  }
-
-  /** Returns the time of this tick. */
-  #scheduleFlush(): number {
-    if (!this.#isFlushScheduled) {
-      this.#isFlushScheduled = true;
-      this.#tickMs = this.#timers.now();
-      queueMicrotask(this.#flush);
-    }
-    return this.#tickMs;
-  }
-
-  readonly #flush = (): void => {
-    this.#isFlushScheduled = false;
-    const link = this.#link;
-    if (link === undefined) return;
-    while (link.isWritable) {
-      const frame = this.#queue.take(this.#frameBytesMax);
-      if (frame === undefined) break;
-      link.send(frame);
-    }
-    this.#alarmAt(link.silentSinceMs + SILENCE_MAX_MS, this.#tickMs);
-  };
-
-  // From the link to the caller
-
-  /** What the client hears from its link, and from those that did not become it. */
-  readonly #linkOwner: LinkOwner = {
-    now: () => this.#timers.now(),
-    answered: (link, { requests }) => {
-      if (link !== this.#link) return;
-      for (const request of requests) this.#pendingBytes -= request.costBytes;
-      this.#finishIfDone();
-    },
-    drained: (link) => {
-      if (link === this.#link) this.#flush();
-    },
-    ended: (link, cause) => {
-      if (link === this.#link) this.#lost(link, cause);
-      else for (const { requests } of link.unanswered()) for (const request of requests) request.reject(cause);
-    },
-  };
-
-  #lost(link: Link, cause: RingkvError): void {
-    this.#link = undefined;
-    this.#lostCause = cause;
-    // A server that takes connections only to drop them is not asked more often for it.
-    if (this.#timers.now() - this.#connectedMs > RECONNECT_MAX_MS) this.#attempts = 0;
-    const again: { request: Request; bytes: Uint8Array }[] = [];
-    for (const frame of link.unanswered()) {
-      for (const request of frame.requests) {
-        if (canSendAgain(request, cause)) again.push({ request, bytes: bytesOf(frame) });
-        else {
-          request.reject(outcomeAfter(cause, request));
-          this.#pendingBytes -= request.costBytes;
-        }
-      }
-    }
-    this.#queue.putBack(again);
-    this.#tell('reconnecting', cause);
-    void this.#reconnect();
-    this.#finishIfDone();
-  }
-
-  /** Settles a request that nobody waits for any longer. */
-  #giveUp(request: Request, cause: TimeoutError | AbortError): void {
-    if (request.wasSent) request.reject(request.operation.isRead ? cause : new UnknownOutcomeError(cause));
-    else {
-      request.reject(cause);
-      this.#pendingBytes -= request.costBytes;
-      this.#queue.giveUp(request);
-    }
-    this.#finishIfDone();
-  }
-
-  /** Everything that was issued and is neither answered nor given up. */
-  *#open(): Generator<Request> {
-    for (const { requests } of this.#link?.unanswered() ?? []) {
-      for (const request of requests) if (!request.isSettled) yield request;
-    }
-    for (const request of this.#queue.waiting()) if (!request.isSettled) yield request;
-  }
-
-  // Time
-
-  #alarmAt(atMs: number, nowMs: number): void {
-    if (atMs >= this.#alarmMs) return;
-    this.#cancelAlarm?.();
-    this.#alarmMs = atMs;
-    const delayMs = Math.min(Math.max(atMs - nowMs, ALARM_INTERVAL_MS), ALARM_DELAY_MAX_MS);
-    this.#cancelAlarm = this.#timers.start(delayMs, this.#alarm);
-  }
-
-  readonly #alarm = (): void => {
-    this.#alarmMs = Infinity;
-    this.#cancelAlarm = undefined;
-    const nowMs = this.#timers.now();
-    let nextMs = Infinity;
-    for (const request of [...this.#open()]) {
-      if (request.deadlineMs <= nowMs) this.#giveUp(request, this.#timeoutOf(request));
-      else nextMs = Math.min(nextMs, request.deadlineMs);
-    }
-    const silentSinceMs = this.#link?.silentSinceMs ?? Infinity;
-    if (nowMs - silentSinceMs >= SILENCE_MAX_MS) {
-      this.#link?.destroy(new ConnectionError(`the server owes replies and was silent for ${SILENCE_MAX_MS} ms`));
-    } else nextMs = Math.min(nextMs, silentSinceMs + SILENCE_MAX_MS);
-    this.#alarmAt(nextMs, nowMs);
-  };
-
-  #timeoutOf({ operation, wasSent }: Request): TimeoutError {
-    if (wasSent) return new TimeoutError(`no reply to ${operation.name} in time`);
-    const cause = this.#link === undefined ? this.#lostCause : undefined;
-    const why = cause === undefined ? 'the server takes no more' : `not connected: ${cause.message}`;
-    return new TimeoutError(`${operation.name} could not be sent in time: ${why}`, { cause });
-  }
-
-  // The connection
-
-  #adopt({ link, hello }: Dialled): void {
-    if (link.endCause !== undefined) throw link.endCause;
-    this.#link = link;
-    this.#connections++;
-    this.#connectedMs = this.#timers.now();
-    this.#lostCause = undefined;
-    this.#frameBytesMax = hello.maxFrame;
-    // This server may take less than the one before.
-    this.#rejectWaiting((request) => this.#refusalOfSize(request));
-    this.#tell('connected');
-    this.#scheduleFlush();
-    this.#finishIfDone();
-  }
-
-  async #reconnect(): Promise<void> {
-    const { signal } = this.#lifetime;
-    while (true) {
-      await this.#pause(backOffMs(this.#attempts++));
-      if (signal.aborted) return;
-      try {
-        this.#adopt(await dial(this.#dialOptions, this.#linkOwner, signal));
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        const cause = error as RingkvError;
-        this.#lostCause = cause;
-        // Being full passes; a wrong token or version has to be told.
-        const isRefused = cause instanceof ServerError && cause.code !== ErrorCode.BUSY;
-        if (isRefused) this.#rejectWaiting(() => cause);
-      }
-    }
-  }
-
-  #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#timers.start(delayMs, resolve);
-      this.#stopPause = () => {
-        cancel();
-        resolve();
-      };
-    });
-  }
-
-  #rejectWaiting(reason: (request: Request) => RingkvError | undefined): void {
-    for (const request of [...this.#queue.waiting()]) {
-      const error = request.isSettled ? undefined : reason(request);
-      if (error === undefined) continue;
-      request.reject(error);
-      this.#pendingBytes -= request.costBytes;
-      this.#queue.giveUp(request);
-    }
-    this.#finishIfDone();
-  }
-
-  /** Once the client is being closed and everything is settled, the connection can go. */
-  #finishIfDone(): void {
-    if (this.#closed === undefined || this.#lifetime.signal.aborted || !this.#open().next().done) return;
-    const reason = new ClosedError('the client was closed');
-    this.#lifetime.abort(reason);
-    this.#stopPause?.();
-    this.#cancelAlarm?.();
-    const link = this.#link;
-    this.#link = undefined;
-    const done = (): void => {
-      this.#tell('closed');
-      this.#resolveClosed?.();
+  /**
+   * Runs those parts of a batch that stand at `places`, each shard's as one batch, and puts their results there. Resolves
+   * to the errors with which shards' batches failed as a whole, and a shard that owned not all it was asked for.
+   */
+  async #runParts(
+    parts: readonly Part[],
+    places: readonly number[],
+    results: unknown[],
+    options: CallOptions | undefined,
+  ): Promise<{ refused: RingkvError[]; movedBy: Channel | undefined }> {
+    this.#checkOpen();
+    const shares = new Map<Channel, number[]>();
+    const assign = (channel: Channel, place: number): void => {
+      const share = shares.get(channel);
+      if (share === undefined) shares.set(channel, [place]);
+      else share.push(place);
     };
-    if (link === undefined) done();
-    else {
-      const cancel = this.#timers.start(CLOSE_GRACE_MS, () => link.abandon());
-      link.finish(reason, () => {
-        cancel();
-        done();
+    for (const place of places) {
+      const { route } = parts[place]!;
+      if (route !== EVERY_SHARD) assign(this.#channelOn(route), place);
+      else for (const channel of this.#everyChannel()) assign(channel, place);
+    }
+    const refused: RingkvError[] = [];
+    let movedBy: Channel | undefined;
+    const runShare = async ([channel, share]: [Channel, number[]]): Promise<void> => {
+      const writer = new Writer();
+      for (const place of share) writer.raw(parts[place]!.bytes);
+      const joined = joinOperations(share.map((place) => parts[place]!.operation));
+      const given = await channel.run(joined, [writer.view()], options).catch((error: RingkvError) => {
+        if (error instanceof BatchError) return error.results;
+        refused.push(error);
+        return share.map(() => error);
       });
+      for (const [i, place] of share.entries()) {
+        if (isMoved(given[i])) movedBy = channel;
+        results[place] = results[place] === undefined ? given[i] : together(results[place], given[i]);
+      }
+    };
+    await Promise.all([...shares].map(runShare));
+    return { refused, movedBy };
+  }
+
+  /**
+   * Runs an operation on every shard; it may be run twice. Rejects when one of them fails; the others have done it
+   * nevertheless.
+   */
+  async #askEvery<A extends readonly unknown[], R>(
+    operation: Operation<A, R>,
+    args: A,
+    options: CallOptions | undefined,
+  ): Promise<R[]> {
+    this.#checkOpen();
+    const ask = (given: CallOptions | undefined): Promise<R[]> =>
+      Promise.all(this.#everyChannel().map((channel) => channel.run(operation, args, given)));
+    const map = this.#map;
+    const follow = this.#follower(options);
+    try {
+      const results = await ask(options);
+      if (map === this.#map) return results;
+    } catch (error) {
+      if (!isMoved(error)) throw error;
+    }
+    // The server has other shards than when it was asked.
+    return await ask(await follow(this.#home));
+  }
+
+  #checkOpen(): void {
+    if (this.#closed !== undefined) throw new ClosedError('the client was closed');
+  }
+
+  // The shards
+
+  #everyChannel(): readonly Channel[] {
+    return this.#map.map((_, shard) => this.#channelOf(shard));
+  }
+
+  /** The channel for an operation that goes to one shard. */
+  #channelOn(route: Route): Channel {
+    return route === ANY_SHARD ? this.#home : this.#channelOf(this.#shardOfSlot[route] ?? 0);
+  }
+
+  /** The channel to a shard of the map, which is opened when there is none. */
+  #channelOf(shard: number): Channel {
+    if (this.#only !== undefined) return this.#only;
+    const [, , url] = this.#map[shard]!;
+    const open = this.#shardChannels.get(url);
+    if (open !== undefined) return open;
+    this.#checkOpen();
+    const connect = this.#options.connectShard(url);
+    const channel = connect === this.#options.connect ? this.#home : this.#newChannel(connect);
+    if (channel !== this.#home) channel.start();
+    this.#shardChannels.set(url, channel);
+    return channel;
+  }
+
+  #newChannel(connect: Connect): Channel {
+    const channel: Channel = new Channel(
+      { ...this.#options, connect },
+      {
+        hello: ({ shards }) => this.#adoptMap(shards),
+        state: (state, cause) => this.#heardState(channel, state, cause),
+      },
+    );
+    this.#channels.set(channel, 'connecting');
+    return channel;
+  }
+
+  /** The server has told of its shards, maybe of others than before. */
+  #adoptMap(told: ShardMap): void {
+    const map = told.length === 0 ? ONE_SHARD : told;
+    if (isSameMap(map, this.#map)) return;
+    this.#map = map;
+    this.#only = map.length === 1 ? this.#home : undefined;
+    this.#shardOfSlot = map.length === 1 ? new Uint16Array() : shardsOfSlots(map);
+    const urls = new Set(map.map(([, , url]) => url));
+    for (const [url, channel] of this.#shardChannels) {
+      if (this.#only === undefined && urls.has(url)) continue;
+      this.#shardChannels.delete(url);
+      if (channel !== this.#home) channel.leave();
     }
   }
 
-  /** What the listener does must not happen in the midst of what the client does. */
-  #tell(state: ClientState, cause?: RingkvError): void {
-    if (this.#onState !== undefined) queueMicrotask(() => this.#onState?.(state, cause));
+  /**
+   * What to do when a shard says that a key is not its own: ask it for the map, unless there has been another one since the
+   * operation was sent. Resolves to the options for the operation's second attempt, which is the last.
+   */
+  #follower(options: CallOptions | undefined): (channel: Channel) => Promise<CallOptions> {
+    const map = this.#map;
+    const { timers } = this.#options;
+    const deadlineMs = timers.now() + (options?.timeoutMs ?? this.#timeoutMs);
+    return async (channel) => {
+      if (map === this.#map) {
+        this.#learning ??= this.#learn(channel);
+        await this.#learning;
+      }
+      return { ...options, timeoutMs: Math.max(1, deadlineMs - timers.now()) };
+    };
+  }
+
+  async #learn(channel: Channel): Promise<void> {
+    try {
+      this.#adoptMap((await this.#hello(channel)).shards);
+    } catch {
+      // The operation is tried again all the same, and tells what is wrong.
+    } finally {
+      this.#learning = undefined;
+    }
+  }
+
+  #hello(channel: Channel, options?: CallOptions): Promise<ServerHello> {
+    const { token, name } = this.#options;
+    return channel.run(operations.hello, [{ token, name }], options);
+  }
+
+  #heardState(channel: Channel, state: ChannelState, cause: RingkvError | undefined): void {
+    this.#channels.set(channel, state);
+    const all = stateOf(this.#channels.values());
+    if (state === 'closed') this.#channels.delete(channel);
+    if (all === this.#toldState) return;
+    this.#toldState = all;
+    this.#options.onState?.(all, cause);
   }
 }
 
-/** Whether a request that was in flight when the link ended may be sent on the next one. */
-function canSendAgain({ isSettled, operation }: Request, cause: RingkvError): boolean {
-  return !isSettled && operation.isRead && cause instanceof ConnectionError;
-}
-
-/** What became of a request that was in flight when the link ended and can't be sent again. */
-function outcomeAfter(cause: RingkvError, { operation }: Request): RingkvError {
-  // What the server refused as a whole it has not done.
-  if (cause instanceof ServerError) return cause;
-  if (operation.isRead && cause instanceof ProtocolError) return cause;
-  return new UnknownOutcomeError(cause);
-}
-
-function bytesOf(frame: SentFrame): Uint8Array {
-  if (frame.bytes === undefined) throw new Error('a frame with reads in it was sent without a copy');
-  return frame.bytes;
+/** What several channels are together. One that is opened for the first time has lost nothing. */
+function stateOf(channels: Iterable<ChannelState>): ClientState {
+  const states = [...channels];
+  if (states.every((state) => state === 'closed')) return 'closed';
+  return states.includes('reconnecting') ? 'reconnecting' : 'connected';
 }

@@ -1,5 +1,5 @@
 /** Cuts a stream of bytes, however it was split on its way, into the payloads of its frames. */
-import { FRAME_HEADER_BYTES, FRAME_TAG } from '../protocol.ts';
+import { FRAME_HEADER_BYTES, FRAME_TAG, readFrameLength } from '../protocol.ts';
 import { ProtocolError } from './errors.ts';
 
 /** Smallest buffer for a frame that did not arrive whole. It grows with what has come, not with what was announced. */
@@ -58,7 +58,7 @@ export class FrameSplitter {
   #frameBytes(bytes: Uint8Array, at: number, end: number): number | undefined {
     if (bytes[at] !== FRAME_TAG) throw new ProtocolError(`a frame starts with the byte 0xCE, not with ${bytes[at]}`);
     if (end - at < FRAME_HEADER_BYTES) return undefined;
-    const length = ((bytes[at + 1]! << 24) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 8) | bytes[at + 4]!) >>> 0;
+    const length = readFrameLength(bytes, at);
     const most = this.#handler.payloadBytesMax();
     if (length > most) throw new ProtocolError(`a reply of ${length} bytes; ${most} at most were to be expected`);
     return FRAME_HEADER_BYTES + length;

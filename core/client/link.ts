@@ -4,7 +4,7 @@
  */
 import type { Connection, ConnectionHandler } from '../connection.ts';
 import { MsgpackError, Reader, readError } from '../msgpack.ts';
-import { MAX_ERROR_BYTES, MAX_REPLY_BYTES } from '../protocol.ts';
+import { FRAME_HEADER_BYTES, MAX_ERROR_BYTES, MAX_REPLY_BYTES } from '../protocol.ts';
 import { ConnectionError, ProtocolError, type RingkvError, ServerError } from './errors.ts';
 import { FrameSplitter } from './frames.ts';
 import type { Frame } from './queue.ts';
@@ -99,7 +99,7 @@ export class Link implements ConnectionHandler {
     if (this.#newest === undefined) this.#oldest = frame;
     else this.#newest.next = frame;
     this.#newest = frame;
-    this.#connection.send(bytes);
+    this.#connection.send(this.#connection.framing === 'message' ? bytes.subarray(FRAME_HEADER_BYTES) : bytes);
   }
 
   /** Ends the link and the connection at once, with this cause. Twice is fine. */
@@ -127,7 +127,9 @@ export class Link implements ConnectionHandler {
     this.#receivedMs = this.#owner.now();
     try {
       // A Buffer would have msgpackr make Buffers of binary values.
-      this.#splitter.push(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
+      const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+      if (this.#connection.framing === 'message') this.#payload(plain);
+      else this.#splitter.push(plain);
     } catch (error) {
       if (error instanceof ProtocolError) this.destroy(error);
       else if (error instanceof MsgpackError) {

@@ -4,6 +4,7 @@
  */
 import { type Reader, readError, type Writer } from '../msgpack.ts';
 import { Op, PROTOCOL_VERSION, SetFlag } from '../protocol.ts';
+import type { ShardMap } from '../slots.ts';
 import { ArgumentError, BatchError, ProtocolError, ResultError, RingkvError, ServerError } from './errors.ts';
 import { type Key, readValue, writeInteger, writeKey, writeTextOrBytes, writeValue } from './values.ts';
 
@@ -60,7 +61,7 @@ export interface ServerHello {
   /** Longest key it takes. Unit: bytes. */
   readonly maxKey: number;
   /** For each shard its first slot, its last slot and its address. */
-  readonly shards: readonly (readonly [number, number, string])[];
+  readonly shards: ShardMap;
 }
 
 export interface HelloArguments {
@@ -302,7 +303,18 @@ function readHello(reader: Reader): ServerHello {
   const { protocol, maxFrame } = hello;
   if (protocol !== PROTOCOL_VERSION) throw unexpected(`protocol ${PROTOCOL_VERSION}`, protocol);
   if (!Number.isSafeInteger(maxFrame) || Number(maxFrame) < 1) throw unexpected('a maxFrame', maxFrame);
+  if (!isShardMap(hello.shards)) throw unexpected('a list of shards', hello.shards);
   return hello as unknown as ServerHello;
+}
+
+function isShardMap(shards: unknown): shards is ShardMap {
+  return (
+    Array.isArray(shards) &&
+    shards.every((shard: unknown) => {
+      const [first, last, url] = Array.isArray(shard) ? (shard as unknown[]) : [];
+      return Number.isInteger(first) && Number.isInteger(last) && typeof url === 'string';
+    })
+  );
 }
 
 function unexpected(expected: string, found: unknown): ProtocolError {

@@ -32,7 +32,7 @@ export interface ClientSettings {
    */
   readonly connectTimeoutMs?: number | undefined;
   /**
-   * Most that may be issued and not answered, waiting for a connection or sent; each operation counts with its encoded
+   * Most that may be issued to one shard and not answered, waiting for a connection or sent; each operation counts with its encoded
    * bytes and 128 more. One that would pass it is refused with `QueueFullError`: it is for the caller to slow down.
    * Unit: bytes. Default: `DEFAULT_PENDING_BYTES_MAX`.
    */
@@ -46,7 +46,13 @@ export interface ClientSettings {
 }
 
 export interface ClientOptions extends ClientSettings {
+  /** To the server. */
   readonly connect: Connect;
+  /**
+   * To a shard of the server, at its address as HELLO tells it; `connect` itself when that leads to the same place. Asked
+   * for only when there are several.
+   */
+  readonly connectShard: (url: string) => Connect;
   readonly timers: Timers;
 }
 

@@ -8,7 +8,7 @@ import { ErrorCode, FRAME_HEADER_BYTES, MAX_REPLY_BYTES } from '../protocol.ts';
 import { Batch } from './batch.ts';
 import { ArgumentError, ClosedError, ProtocolError, RingkvError, ServerError } from './errors.ts';
 import { DEFAULT_SCAN_COUNT, Methods, type Returned, type ScannedKey, type ScanOptions } from './methods.ts';
-import { type Operation, operations } from './operations.ts';
+import { joinOperations, type Operation, operations } from './operations.ts';
 import { decodeKey } from './values.ts';
 
 /** Every so many operations, expired keys are removed, up to `SWEEP_KEYS` of them. */
@@ -50,7 +50,7 @@ export class Store extends Methods<'value'> implements Disposable {
 
   /** Operations that run as one. */
   batch<T extends unknown[] = []>(): Batch<'value', T> {
-    return new Batch<'value', T>((operation, bytes) => this.run(operation, [bytes]));
+    return new Batch<'value', T>((all, bytes) => this.run(joinOperations(all), [bytes]));
   }
 
   /**

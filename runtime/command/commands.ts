@@ -6,19 +6,36 @@ import { type EngineName, MAX_ENGINE_BYTES } from '../../core/engine/engine.ts';
 import { DEFAULT_MAX_FRAME_BYTES, MAX_REPLY_BYTES } from '../../core/protocol.ts';
 import { formatAddress, parseAddress } from '../../transports/address.ts';
 import type { TransportName } from '../../transports/transport.ts';
-import { DEFAULT_ADDRESS } from '../defaults.ts';
+import { DEFAULT_ADDRESS, MAX_SHARDS } from '../defaults.ts';
 import { RUNTIME_NAMES } from '../runtime.ts';
 import { type Command, type CommandGroup, defineCommand } from './cli.ts';
-import { choice, type Flag, flag, formatSize, optionalFlag, size, switchFlag } from './flags.ts';
+import { choice, type Flag, flag, formatSize, integerOrAuto, optionalFlag, size, switchFlag } from './flags.ts';
 
 /** The transports that reach other processes, which `memory` does not. */
-export const TRANSPORT_NAMES = ['node', 'bun', 'deno'] as const satisfies readonly TransportName[];
+export const TRANSPORT_NAMES = [
+  'node',
+  'bun',
+  'deno',
+  'uring',
+  'uws',
+  'bun-ws',
+  'deno-ws',
+] as const satisfies readonly TransportName[];
+
+const CARRIERS = 'node, bun, deno or uring, or as WebSocket by uws, bun-ws or deno-ws';
 
 const transportFlag = optionalFlag(
   'name',
-  'Carry the bytes by node, bun or deno',
+  `Carry the bytes by ${CARRIERS}`,
   choice(TRANSPORT_NAMES),
   "the runtime's own",
+);
+
+const serverTransportFlag = flag(
+  'name',
+  `Carry the bytes by ${CARRIERS}; auto: by io_uring where it can be had, else by the runtime's own`,
+  choice<TransportName | 'auto'>(['auto', ...TRANSPORT_NAMES]),
+  'auto',
 );
 
 const runtimeFlag = optionalFlag(
@@ -32,9 +49,11 @@ const serveCommand = defineCommand({
   name: 'serve',
   about: 'Run a server until SIGTERM or SIGINT',
   flags: {
-    listen: addressFlag('Accept connections there: tcp://host:port, port 0 for any free one, or unix:/path'),
+    listen: addressFlag(
+      'Accept connections there: tcp://host:port or ws://host:port, port 0 for any free one, or unix:/path',
+    ),
     runtime: runtimeFlag,
-    transport: transportFlag,
+    transport: serverTransportFlag,
     engine: flag('name', 'Hold the data in swiss or map', choice<EngineName>(['swiss', 'map']), 'swiss'),
     maxFrame: flag(
       'size',
@@ -44,25 +63,34 @@ const serveCommand = defineCommand({
     ),
     memory: flag(
       'size',
-      'Refuse writes when keys, values and index take more',
+      'Refuse writes when keys, values and index of a shard take more',
       size(1024 ** 2, MAX_ENGINE_BYTES),
       formatSize(MAX_ENGINE_BYTES),
+    ),
+    shards: flag(
+      'count',
+      'Divide the keys over so many threads, which listen at ports side by side; auto: one for each core',
+      integerOrAuto(1, MAX_SHARDS),
+      '1',
     ),
   },
   examples: [
     'serve',
     'serve --listen tcp://127.0.0.1:7465 --memory 2g',
     'serve --listen unix:/run/ringkv.sock',
-    'serve --runtime bun --transport bun',
+    'serve --shards auto',
+    'serve --runtime bun --transport bun   # without io_uring',
+    'serve --listen ws://127.0.0.1:7464   # for browsers',
     'serve --listen tcp://127.0.0.1:0   # the ready line on stdout tells the port',
   ],
-  async run({ runtime, listen, transport, engine, maxFrame, memory }, _words, context) {
+  async run({ runtime, listen, transport, engine, maxFrame, memory, shards: asked }, _words, context) {
     if (runtime !== undefined && runtime !== context.runtime.name) {
       return (await import('./relaunch.ts')).relaunch(runtime, context);
     }
-    const options = { listen, engine, maxFrameBytes: maxFrame, memoryBytesMax: memory };
+    const shards = asked === 'auto' ? Math.min(context.runtime.parallelism, MAX_SHARDS) : asked;
+    const options = { listen, transport, engine, maxFrameBytes: maxFrame, memoryBytesMax: memory, shards };
     const { serve } = await import('./serve.ts');
-    return serve(transport === undefined ? options : { ...options, transport }, context.runtime);
+    return serve(options, context.runtime);
   },
 });
 
@@ -71,7 +99,7 @@ const shellCommand = defineCommand({
   about: 'Talk to a server: one command, commands from a pipe, or a prompt',
   words: '[...command]',
   flags: {
-    connect: addressFlag('Talk to the server at tcp://host:port or unix:/path'),
+    connect: addressFlag('Talk to the server at tcp://host:port, unix:/path or ws://host:port'),
     runtime: runtimeFlag,
     transport: transportFlag,
   },
@@ -88,11 +116,7 @@ const shellCommand = defineCommand({
       return (await import('./relaunch.ts')).relaunch(runtime, context);
     }
     const { shell } = await import('./shell.ts');
-    return shell(
-      transport === undefined ? { address: connect } : { address: connect, transport },
-      words,
-      context.runtime,
-    );
+    return shell({ address: connect, transport }, words, context.runtime);
   },
 });
 
@@ -118,13 +142,15 @@ const benchGroup: CommandGroup = {
 
 export const commands: readonly (Command | CommandGroup)[] = [serveCommand, shellCommand, doctorCommand, benchGroup];
 
-function addressFlag(about: string): Flag<string> {
-  return flag('address', about, parseSocketAddress, DEFAULT_ADDRESS);
+function addressFlag(about: string): Flag<string | undefined> {
+  const otherwise = `${DEFAULT_ADDRESS}, or ws: for WebSocket`;
+  return optionalFlag('address', about, parseSocketAddress, otherwise);
 }
 
 /** An address other processes can reach, in its usual form. */
 function parseSocketAddress(text: string): string {
   const address = parseAddress(text);
-  if (address.kind === 'memory') throw new Error('expected tcp://host:port or unix:/path; memory: is for one process');
+  if (address.kind === 'memory')
+    throw new Error('expected tcp://host:port, unix:/path or ws://host:port; memory: is for one process');
   return formatAddress(address);
 }

@@ -3,10 +3,13 @@
  * server in that runtime and sends it a PING.
  */
 import { execFile } from 'node:child_process';
+import { release, type } from 'node:os';
 import process from 'node:process';
-import type { TransportName } from '../../transports/transport.ts';
+import type { Transport, TransportName } from '../../transports/transport.ts';
 import { createTransport } from '../../transports/transports.ts';
+import { probe as probeRing } from '../../transports/uring/probe.ts';
 import { connect } from '../client.ts';
+import { autoTransport } from '../endpoint.ts';
 import { type FoundRuntime, findRuntime, runtimeVersion, scriptCommand } from '../find.ts';
 import { isNewEnough, oldestVersion } from '../package.ts';
 import type { RuntimeName } from '../runtime.ts';
@@ -37,6 +40,10 @@ export interface RuntimeReport {
   readonly problem: string | null;
   /** Empty when the runtime can't be used. */
   readonly transports: readonly TransportReport[];
+  /** What `serve` takes by itself; null when the runtime can't be used. */
+  readonly auto: TransportName | null;
+  /** How io_uring is set up; null when there is none. */
+  readonly ring: string | null;
 }
 
 /** Prints the reports of the runtimes named. Resolves to the exit code: 0 when something works. */
@@ -49,7 +56,15 @@ export async function doctor(names: readonly RuntimeName[], json: boolean, conte
 }
 
 async function examine(name: RuntimeName, context: Context): Promise<RuntimeReport> {
-  const unusable = { name, needs: oldestVersion(name), path: null, version: null, transports: [] };
+  const unusable = {
+    name,
+    needs: oldestVersion(name),
+    path: null,
+    version: null,
+    transports: [],
+    auto: null,
+    ring: null,
+  };
   const found = findRuntime(name, context.runtime);
   if (found === undefined) {
     return { ...unusable, problem: `neither in node_modules/.bin nor on PATH; "npm install ${name}" brings it` };
@@ -61,7 +76,9 @@ async function examine(name: RuntimeName, context: Context): Promise<RuntimeRepo
       return { ...unusable, path, version, problem: `too old; "npm install ${name}" brings a newer one` };
     }
     if (name !== context.runtime.name) return await examineElsewhere(found, context);
-    return { ...unusable, path, version, problem: null, transports: await probeTransports() };
+    const transports = await probeTransports();
+    const { name: auto } = autoTransport(name);
+    return { ...unusable, path, version, problem: null, transports, auto, ring: probeRing().setup?.name ?? null };
   } catch (error) {
     return { ...unusable, path, problem: messageOf(error) };
   }
@@ -91,16 +108,22 @@ async function probeTransports(): Promise<TransportReport[]> {
 
 /** Serves one PING over loopback. Resolves to what went wrong, or null. */
 async function probe(transport: TransportName): Promise<string | null> {
-  const availability = createTransport(transport).availability();
+  const made = createTransport(transport);
+  const availability = made.availability();
   if (!availability.available) return `it ${availability.reason}; ${availability.remedy}`;
   try {
-    await using server = await startServer({ listen: 'tcp://127.0.0.1:0', transport });
+    await using server = await startServer({ listen: anyPort(made), transport });
     await using client = await connect({ address: server.address, transport });
     const answer = await client.ping('works');
     return answer === 'works' ? null : `answered ${JSON.stringify(answer)} to a PING`;
   } catch (error) {
     return messageOf(error);
   }
+}
+
+/** A free port of loopback, at an address of a kind that the transport serves. */
+function anyPort({ addressKinds }: Transport): string {
+  return addressKinds.includes('ws') ? 'ws://127.0.0.1:0' : 'tcp://127.0.0.1:0';
 }
 
 function firstLine(text: string): string | undefined {
@@ -122,14 +145,22 @@ function formatReports(reports: readonly RuntimeReport[]): string {
   const cells = formatTable([
     ['transport', ...reports.map(({ name }) => `on ${name}`)],
     ...TRANSPORT_NAMES.map((transport) => [transport, ...reports.map((report) => cellOf(report, transport))]),
+    ['auto', ...reports.map(({ auto }) => auto ?? '-')],
   ]);
+  const rings = new Set(reports.flatMap(({ ring }) => (ring === null ? [] : [ring])));
+  const kernel = `${type()} ${release()}; io_uring: ${[...rings].join('; ') || 'none'}\n`;
   const problems = reports.flatMap(({ name, path, problem, transports }) => [
     ...(problem === null || path === null ? [] : [`${name}: ${problem}`]),
     ...transports.flatMap((transport) =>
       transport.problem === null ? [] : [`${transport.name} on ${name}: ${transport.problem}`],
     ),
   ]);
-  return [runtimes, cells, ...(problems.length === 0 ? [] : [problems.map((line) => `${line}\n`).join('')])].join('\n');
+  return [
+    runtimes,
+    cells,
+    kernel,
+    ...(problems.length === 0 ? [] : [problems.map((line) => `${line}\n`).join('')]),
+  ].join('\n');
 }
 
 function cellOf({ transports }: RuntimeReport, name: TransportName): string {

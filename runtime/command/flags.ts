@@ -74,6 +74,19 @@ export function integer(min: number, max: number = Number.MAX_SAFE_INTEGER): (te
   };
 }
 
+/** A whole number within limits, both included, or `auto`. */
+export function integerOrAuto(min: number, max: number): (text: string) => number | 'auto' {
+  const parse = integer(min, max);
+  return (text) => {
+    if (text === 'auto') return text;
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new Error(`${messageOf(error)}, or auto`);
+    }
+  };
+}
+
 /** A number above zero. */
 export function positiveNumber(text: string): number {
   const number = Number(text);

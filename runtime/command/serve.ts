@@ -1,9 +1,10 @@
 /** `ringkv serve`: a server until a signal ends it. */
 import process from 'node:process';
-import { createTransport, naturalTransport } from '../../transports/transports.ts';
+import type { TransportName } from '../../transports/transport.ts';
+import { autoTransport, resolveEndpoint } from '../endpoint.ts';
 import { packageVersion } from '../package.ts';
 import type { Runtime } from '../runtime.ts';
-import { type ServerOptions, startServer } from '../server.ts';
+import { type Server, type ServerOptions, startServer } from '../server.ts';
 import { CommandError, ExitCode, messageOf, signalExitCode, usageError } from './errors.ts';
 
 /**
@@ -12,9 +13,15 @@ import { CommandError, ExitCode, messageOf, signalExitCode, usageError } from '.
  */
 const SAME_SIGNAL_MS = 300;
 
+export interface ServeOptions extends Omit<ServerOptions, 'transport'> {
+  /** What carries the bytes; `auto` for what `autoTransport` chooses. */
+  readonly transport: TransportName | 'auto';
+}
+
 /** Resolves to the exit code once the server has ended. */
-export async function serve(options: ServerOptions, runtime: Runtime): Promise<number> {
-  const transport = createTransport(options.transport ?? naturalTransport(runtime.name));
+export async function serve({ transport: name, ...given }: ServeOptions, runtime: Runtime): Promise<number> {
+  const options: ServerOptions = { ...given, transport: name === 'auto' ? choose(runtime, given.listen) : name };
+  const { transport } = resolveEndpoint(runtime.name, options.listen, options.transport);
   const availability = transport.availability();
   if (!availability.available) {
     throw usageError(`transport ${transport.name} can't run here: it ${availability.reason}; ${availability.remedy}`);
@@ -26,11 +33,21 @@ export async function serve(options: ServerOptions, runtime: Runtime): Promise<n
   process.stderr.write('ringkv is a cache here: what it holds is in memory only, nothing is kept on disk\n');
   process.stdout.write(
     `ringkv ${packageVersion} ready ${server.address} transport=${server.transport} ` +
-      `runtime=${runtime.name}/${runtime.version} engine=${server.engine} pid=${runtime.pid}\n`,
+      `runtime=${runtime.name}/${runtime.version} engine=${server.engine} pid=${runtime.pid}${shardsField(server)}\n`,
   );
   await stopped;
   await server.close();
   return ExitCode.OK;
+}
+
+function choose(runtime: Runtime, listen: string | undefined): TransportName {
+  const { name, reason } = autoTransport(runtime.name, listen);
+  if (reason !== undefined) process.stderr.write(`ringkv serves by the transport ${name}, since ${reason}\n`);
+  return name;
+}
+
+function shardsField({ addresses }: Server): string {
+  return addresses.length === 1 ? '' : ` shards=${addresses.length}`;
 }
 
 /** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */

@@ -4,8 +4,10 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { createInterface, type Interface } from 'node:readline';
+import { formatAddress } from '../../transports/address.ts';
 import type { TransportName } from '../../transports/transport.ts';
 import { type Client, connect } from '../client.ts';
+import { resolveEndpoint } from '../endpoint.ts';
 import type { Runtime } from '../runtime.ts';
 import { CommandError, ExitCode, messageOf } from './errors.ts';
 import { complete, formatHelp, formatReply, parseCommand, splitWords } from './shell-language.ts';
@@ -14,10 +16,10 @@ import { complete, formatHelp, formatReply, parseCommand, splitWords } from './s
 const HISTORY_LINES = 1000;
 
 export interface ShellOptions {
-  /** Where the server is. */
-  readonly address: string;
-  /** What carries the bytes. Default: the runtime's own sockets. */
-  readonly transport?: TransportName;
+  /** Where the server is. Default: as of `ConnectOptions`. */
+  readonly address: string | undefined;
+  /** What carries the bytes. Default: as of `ConnectOptions`. */
+  readonly transport: TransportName | undefined;
 }
 
 /**
@@ -30,7 +32,9 @@ export async function shell(options: ShellOptions, words: readonly string[], run
     throw new CommandError(messageOf(error));
   });
   if (words.length > 0) return (await runWords(client, words)) ? ExitCode.OK : ExitCode.FAILED;
-  return await (process.stdin.isTTY ? runInteractive(client, options.address, runtime) : runPiped(client));
+  if (!process.stdin.isTTY) return await runPiped(client);
+  const { address } = resolveEndpoint(runtime.name, options.address, options.transport);
+  return await runInteractive(client, formatAddress(address), runtime);
 }
 
 /**

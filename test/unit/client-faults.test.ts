@@ -34,6 +34,7 @@ function open(options: Partial<ClientOptions> = {}): Promise<Client> {
   return Client.open({
     timers,
     connect: (opened, signal) => transport.connect(parseAddress(server.address), opened, signal),
+    connectShard: (url) => (opened, signal) => transport.connect(parseAddress(url), opened, signal),
     onState(state, cause) {
       said.push([state, cause?.code]);
       for (const waiter of waiters.filter((each) => each.state === state)) waiter.resolve();

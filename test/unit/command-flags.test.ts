@@ -7,6 +7,7 @@ import {
   flagName,
   formatSize,
   integer,
+  integerOrAuto,
   listOf,
   optionalFlag,
   positiveNumber,
@@ -89,6 +90,10 @@ describe('kinds of values', () => {
     expect(integer(1, 10)('10')).toBe(10);
     for (const wrong of ['0', '11', '1.5', 'x', '']) expect(() => integer(1, 10)(wrong)).toThrow('from 1 to 10');
     expect(() => integer(1)('0')).toThrow('expected a whole number of at least 1');
+    expect(['1', '10', 'auto'].map(integerOrAuto(1, 10))).toEqual([1, 10, 'auto']);
+    for (const wrong of ['0', '11', 'AUTO', '']) {
+      expect(() => integerOrAuto(1, 10)(wrong)).toThrow('expected a whole number from 1 to 10, or auto');
+    }
     expect(positiveNumber('0.3')).toBe(0.3);
     for (const wrong of ['0', '-1', 'NaN', '1e3', '1.2.3']) expect(() => positiveNumber(wrong)).toThrow('above 0');
     expect(listOf(integer(1))('1, 16,128')).toEqual([1, 16, 128]);

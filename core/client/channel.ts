@@ -1,0 +1,442 @@
+/**
+ * A channel to one address: promises over one connection that is kept open. Operations issued in the same tick travel in one
+ * frame, any number of frames is in flight, and what a lost connection leaves open is told apart: reads are sent again,
+ * writes are reported as unknown. It knows no runtime: connections and alarms are given to it.
+ */
+import { ErrorCode, MAX_FRAME_OPERATIONS } from '../protocol.ts';
+import { backOffMs, type Dialled, type DialOptions, dial, RECONNECT_MAX_MS } from './dial.ts';
+import {
+  AbortError,
+  ArgumentError,
+  ClosedError,
+  ConnectionError,
+  ProtocolError,
+  QueueFullError,
+  type RingkvError,
+  ServerError,
+  TimeoutError,
+  UnknownOutcomeError,
+} from './errors.ts';
+import type { Link, LinkOwner, SentFrame } from './link.ts';
+import type { CallOptions } from './methods.ts';
+import type { Operation, ServerHello } from './operations.ts';
+import { payloadBytes, Queue } from './queue.ts';
+import { Request } from './request.ts';
+import {
+  type ClientSettings,
+  type Connect,
+  checkPositive,
+  DEFAULT_CONNECT_TIMEOUT_MS,
+  DEFAULT_PENDING_BYTES_MAX,
+  DEFAULT_TIMEOUT_MS,
+  type Timers,
+} from './settings.ts';
+
+/** A connection that owes replies and has been silent for so long is given up as lost. Unit: milliseconds. */
+export const SILENCE_MAX_MS = 30_000;
+
+/** How long a closed channel waits for the server to close its side. Unit: milliseconds. */
+const CLOSE_GRACE_MS = 1000;
+
+/** Alarms are this far apart, which makes one of many time-outs; so late a time-out may be noticed. Unit: milliseconds. */
+const ALARM_INTERVAL_MS = 5;
+
+/** The longest delay that every runtime's timers take. Unit: milliseconds. */
+const ALARM_DELAY_MAX_MS = 2 ** 31 - 1;
+
+/** `connecting` is said until there has been a connection, `reconnecting` once one was lost. */
+export type ChannelState = 'connecting' | 'connected' | 'reconnecting' | 'closed';
+
+/** What a channel tells whose it is. */
+export interface ChannelOwner {
+  /** The server has said hello, on every connection anew. */
+  hello(hello: ServerHello): void;
+  /** The state has changed, and why. Called from a microtask: what it does is not in the midst of what the channel does. */
+  state(state: ChannelState, cause?: RingkvError): void;
+}
+
+export interface ChannelOptions extends Omit<ClientSettings, 'onState'> {
+  readonly connect: Connect;
+  readonly timers: Timers;
+}
+
+/**
+ * An operation is given up after its time-out or when its signal is aborted. If it had not been sent, or was a read, it
+ * rejects with `TimeoutError` or `AbortError`; a write that was sent rejects with `UnknownOutcomeError`.
+ *
+ * A lost connection is opened again, for as long as it takes, with growing pauses. Meanwhile operations wait, up to their
+ * time-outs. Reads that were in flight are sent again; writes that were in flight reject with `UnknownOutcomeError`,
+ * and are never sent twice. When the server refuses everything that is in flight (it is full, or wants a token), that
+ * rejects with `ServerError`.
+ */
+export class Channel {
+  readonly #timers: Timers;
+  readonly #timeoutMs: number;
+  readonly #pendingBytesMax: number;
+  readonly #owner: ChannelOwner;
+  readonly #dialOptions: DialOptions;
+  /** Aborted when the channel has nothing left to do. */
+  readonly #lifetime = new AbortController();
+
+  readonly #queue = new Queue();
+  /** Bytes issued and not answered, as `pendingBytesMax` counts them. */
+  #pendingBytes = 0;
+  #link: Link | undefined;
+  /** Anything may be issued before the server has told what it takes. */
+  #frameBytesMax = Infinity;
+  #connections = 0;
+  #connectedMs = 0;
+  /** Attempts to connect since a connection lasted. */
+  #attempts = 0;
+  /** Why there is no connection. */
+  #lostCause: RingkvError | undefined;
+  #stopPause: (() => void) | undefined;
+
+  #isFlushScheduled = false;
+  /** When the operations that the scheduled flush will send were issued. */
+  #tickMs = 0;
+  #alarmMs = Infinity;
+  #cancelAlarm: (() => void) | undefined;
+
+  #closed: Promise<void> | undefined;
+  #resolveClosed: (() => void) | undefined;
+
+  /** `open` or `start` has to follow. Throws `ArgumentError` when a setting can't be. */
+  constructor(options: ChannelOptions, owner: ChannelOwner) {
+    this.#timers = options.timers;
+    this.#timeoutMs = checkPositive('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    this.#pendingBytesMax = checkPositive('pendingBytesMax', options.pendingBytesMax ?? DEFAULT_PENDING_BYTES_MAX);
+    this.#owner = owner;
+    const connectTimeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
+    this.#dialOptions = {
+      connect: options.connect,
+      timers: options.timers,
+      connectTimeoutMs: checkPositive('connectTimeoutMs', connectTimeoutMs),
+      token: options.token,
+      name: options.name,
+    };
+  }
+
+  /** Connects. Rejects, without trying again, as `dial` does. */
+  async open(): Promise<void> {
+    this.#adopt(await dial(this.#dialOptions, this.#linkOwner, this.#lifetime.signal));
+  }
+
+  /** Connects, for as long as it takes. What is issued meanwhile waits, up to its time-out. */
+  start(): void {
+    void this.#connect();
+  }
+
+  get state(): ChannelState {
+    if (this.#lifetime.signal.aborted) return 'closed';
+    if (this.#link !== undefined) return 'connected';
+    return this.#connections === 0 ? 'connecting' : 'reconnecting';
+  }
+
+  get isConnected(): boolean {
+    return this.#link !== undefined;
+  }
+
+  /** How many connections there were: a scan's cursor means something only to the one that it came from. */
+  get connections(): number {
+    return this.#connections;
+  }
+
+  /**
+   * Takes no more operations, waits until those that were issued are answered or given up, and closes the connection.
+   * Twice is fine.
+   */
+  close(): Promise<void> {
+    this.#closed ??= new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    this.#finishIfDone();
+    return this.#closed;
+  }
+
+  /** Closes, for there is no such shard any more: what was not sent is answered with `MOVED`, as the server would. */
+  leave(): void {
+    this.#rejectWaiting(() => new ServerError(ErrorCode.MOVED, 'the server has other shards now'));
+    void this.close();
+  }
+
+  // From the caller to the link
+
+  /** Issues an operation. Rejects with a `RingkvError`. */
+  run<A extends readonly unknown[], R>(operation: Operation<A, R>, args: A, options?: CallOptions): Promise<R> {
+    return new Promise((resolve, reject) => {
+      this.#issue(operation, args, options, resolve as (result: unknown) => void, reject);
+    });
+  }
+
+  #issue<A extends readonly unknown[]>(
+    operation: Operation<A, unknown>,
+    args: A,
+    { timeoutMs = this.#timeoutMs, signal }: CallOptions = {},
+    resolve: (result: unknown) => void,
+    reject: (error: RingkvError) => void,
+  ): void {
+    if (this.#closed !== undefined) throw new ClosedError('the client was closed');
+    checkPositive('timeoutMs', timeoutMs);
+    if (signal?.aborted) throw new AbortError(`${operation.name} was aborted`, { cause: signal.reason });
+    const nowMs = this.#scheduleFlush();
+    const queue = this.#queue;
+    const span = queue.write(operation, args);
+    const request = new Request(operation, span, nowMs + timeoutMs, resolve, reject);
+    const refusal = this.#refusal(request);
+    if (refusal !== undefined) {
+      queue.unwrite(request.start);
+      throw refusal;
+    }
+    queue.push(request);
+    this.#pendingBytes += request.costBytes;
+    this.#alarmAt(request.deadlineMs, nowMs);
+    if (signal !== undefined) {
+      request.watch(signal, () => {
+        this.#giveUp(request, new AbortError(`${operation.name} was aborted`, { cause: signal.reason }));
+      });
+    }
+  }
+
+  #refusal(request: Request): RingkvError | undefined {
+    const { name, count } = request.operation;
+    if (count > MAX_FRAME_OPERATIONS) {
+      return new ArgumentError(`${name} has ${count} operations; a frame holds ${MAX_FRAME_OPERATIONS}`);
+    }
+    const pendingBytes = this.#pendingBytes + request.costBytes;
+    if (pendingBytes > this.#pendingBytesMax) {
+      return new QueueFullError(
+        `with this ${name} ${pendingBytes} bytes would be unanswered; pendingBytesMax is ${this.#pendingBytesMax}`,
+      );
+    }
+    return this.#refusalOfSize(request);
+  }
+
+  #refusalOfSize(request: Request): ArgumentError | undefined {
+    const bytes = payloadBytes(request);
+    if (bytes <= this.#frameBytesMax) return undefined;
+    return new ArgumentError(
+      `${request.operation.name} takes ${bytes} bytes; the server takes ${this.#frameBytesMax} in one frame`,
+    );
+  }
+
+  /** Returns the time of this tick. */
+  #scheduleFlush(): number {
+    if (!this.#isFlushScheduled) {
+      this.#isFlushScheduled = true;
+      this.#tickMs = this.#timers.now();
+      queueMicrotask(this.#flush);
+    }
+    return this.#tickMs;
+  }
+
+  readonly #flush = (): void => {
+    this.#isFlushScheduled = false;
+    const link = this.#link;
+    if (link === undefined) return;
+    while (link.isWritable) {
+      const frame = this.#queue.take(this.#frameBytesMax);
+      if (frame === undefined) break;
+      link.send(frame);
+    }
+    this.#alarmAt(link.silentSinceMs + SILENCE_MAX_MS, this.#tickMs);
+  };
+
+  // From the link to the caller
+
+  /** What the channel hears from its link, and from those that did not become it. */
+  readonly #linkOwner: LinkOwner = {
+    now: () => this.#timers.now(),
+    answered: (link, { requests }) => {
+      if (link !== this.#link) return;
+      for (const request of requests) this.#pendingBytes -= request.costBytes;
+      this.#finishIfDone();
+    },
+    drained: (link) => {
+      if (link === this.#link) this.#flush();
+    },
+    ended: (link, cause) => {
+      if (link === this.#link) this.#lost(link, cause);
+      else for (const { requests } of link.unanswered()) for (const request of requests) request.reject(cause);
+    },
+  };
+
+  #lost(link: Link, cause: RingkvError): void {
+    this.#link = undefined;
+    this.#lostCause = cause;
+    // A server that takes connections only to drop them is not asked more often for it.
+    if (this.#timers.now() - this.#connectedMs > RECONNECT_MAX_MS) this.#attempts = 0;
+    const again: { request: Request; bytes: Uint8Array }[] = [];
+    for (const frame of link.unanswered()) {
+      for (const request of frame.requests) {
+        if (canSendAgain(request, cause)) again.push({ request, bytes: bytesOf(frame) });
+        else {
+          request.reject(outcomeAfter(cause, request));
+          this.#pendingBytes -= request.costBytes;
+        }
+      }
+    }
+    this.#queue.putBack(again);
+    this.#tell('reconnecting', cause);
+    void this.#reconnect();
+    this.#finishIfDone();
+  }
+
+  /** Settles a request that nobody waits for any longer. */
+  #giveUp(request: Request, cause: TimeoutError | AbortError): void {
+    if (request.wasSent) request.reject(request.operation.isRead ? cause : new UnknownOutcomeError(cause));
+    else {
+      request.reject(cause);
+      this.#pendingBytes -= request.costBytes;
+      this.#queue.giveUp(request);
+    }
+    this.#finishIfDone();
+  }
+
+  /** Everything that was issued and is neither answered nor given up. */
+  *#open(): Generator<Request> {
+    for (const { requests } of this.#link?.unanswered() ?? []) {
+      for (const request of requests) if (!request.isSettled) yield request;
+    }
+    for (const request of this.#queue.waiting()) if (!request.isSettled) yield request;
+  }
+
+  // Time
+
+  #alarmAt(atMs: number, nowMs: number): void {
+    if (atMs >= this.#alarmMs) return;
+    this.#cancelAlarm?.();
+    this.#alarmMs = atMs;
+    const delayMs = Math.min(Math.max(atMs - nowMs, ALARM_INTERVAL_MS), ALARM_DELAY_MAX_MS);
+    this.#cancelAlarm = this.#timers.start(delayMs, this.#alarm);
+  }
+
+  readonly #alarm = (): void => {
+    this.#alarmMs = Infinity;
+    this.#cancelAlarm = undefined;
+    const nowMs = this.#timers.now();
+    let nextMs = Infinity;
+    for (const request of [...this.#open()]) {
+      if (request.deadlineMs <= nowMs) this.#giveUp(request, this.#timeoutOf(request));
+      else nextMs = Math.min(nextMs, request.deadlineMs);
+    }
+    const silentSinceMs = this.#link?.silentSinceMs ?? Infinity;
+    if (nowMs - silentSinceMs >= SILENCE_MAX_MS) {
+      this.#link?.destroy(new ConnectionError(`the server owes replies and was silent for ${SILENCE_MAX_MS} ms`));
+    } else nextMs = Math.min(nextMs, silentSinceMs + SILENCE_MAX_MS);
+    this.#alarmAt(nextMs, nowMs);
+  };
+
+  #timeoutOf({ operation, wasSent }: Request): TimeoutError {
+    if (wasSent) return new TimeoutError(`no reply to ${operation.name} in time`);
+    const cause = this.#link === undefined ? this.#lostCause : undefined;
+    const why = cause === undefined ? 'the server takes no more' : `not connected: ${cause.message}`;
+    return new TimeoutError(`${operation.name} could not be sent in time: ${why}`, { cause });
+  }
+
+  // The connection
+
+  #adopt({ link, hello }: Dialled): void {
+    if (link.endCause !== undefined) throw link.endCause;
+    this.#link = link;
+    this.#connections++;
+    this.#connectedMs = this.#timers.now();
+    this.#lostCause = undefined;
+    this.#frameBytesMax = hello.maxFrame;
+    // This server may take less than the one before.
+    this.#rejectWaiting((request) => this.#refusalOfSize(request));
+    this.#owner.hello(hello);
+    this.#tell('connected');
+    this.#scheduleFlush();
+    this.#finishIfDone();
+  }
+
+  async #reconnect(): Promise<void> {
+    await this.#pause(backOffMs(this.#attempts++));
+    await this.#connect();
+  }
+
+  async #connect(): Promise<void> {
+    const { signal } = this.#lifetime;
+    while (!signal.aborted) {
+      try {
+        this.#adopt(await dial(this.#dialOptions, this.#linkOwner, signal));
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        const cause = error as RingkvError;
+        this.#lostCause = cause;
+        // Being full passes; a wrong token or version has to be told.
+        const isRefused = cause instanceof ServerError && cause.code !== ErrorCode.BUSY;
+        if (isRefused) this.#rejectWaiting(() => cause);
+      }
+      await this.#pause(backOffMs(this.#attempts++));
+    }
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#timers.start(delayMs, resolve);
+      this.#stopPause = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+
+  #rejectWaiting(reason: (request: Request) => RingkvError | undefined): void {
+    for (const request of [...this.#queue.waiting()]) {
+      const error = request.isSettled ? undefined : reason(request);
+      if (error === undefined) continue;
+      request.reject(error);
+      this.#pendingBytes -= request.costBytes;
+      this.#queue.giveUp(request);
+    }
+    this.#finishIfDone();
+  }
+
+  /** Once the channel is being closed and everything is settled, the connection can go. */
+  #finishIfDone(): void {
+    if (this.#closed === undefined || this.#lifetime.signal.aborted || !this.#open().next().done) return;
+    const reason = new ClosedError('the client was closed');
+    this.#lifetime.abort(reason);
+    this.#stopPause?.();
+    this.#cancelAlarm?.();
+    const link = this.#link;
+    this.#link = undefined;
+    const done = (): void => {
+      this.#tell('closed');
+      this.#resolveClosed?.();
+    };
+    if (link === undefined) done();
+    else {
+      const cancel = this.#timers.start(CLOSE_GRACE_MS, () => link.abandon());
+      link.finish(reason, () => {
+        cancel();
+        done();
+      });
+    }
+  }
+
+  #tell(state: ChannelState, cause?: RingkvError): void {
+    queueMicrotask(() => this.#owner.state(state, cause));
+  }
+}
+
+/** Whether a request that was in flight when the link ended may be sent on the next one. */
+function canSendAgain({ isSettled, operation }: Request, cause: RingkvError): boolean {
+  return !isSettled && operation.isRead && cause instanceof ConnectionError;
+}
+
+/** What became of a request that was in flight when the link ended and can't be sent again. */
+function outcomeAfter(cause: RingkvError, { operation }: Request): RingkvError {
+  // What the server refused as a whole it has not done.
+  if (cause instanceof ServerError) return cause;
+  if (operation.isRead && cause instanceof ProtocolError) return cause;
+  return new UnknownOutcomeError(cause);
+}
+
+function bytesOf(frame: SentFrame): Uint8Array {
+  if (frame.bytes === undefined) throw new Error('a frame with reads in it was sent without a copy');
+  return frame.bytes;
+}

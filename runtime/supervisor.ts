@@ -1,0 +1,150 @@
+/**
+ * The shards of a server, each in a thread of its own: started together, started again when one dies, closed together. The
+ * thread that supervises serves nobody, so it is free for signals and figures whatever the shards are at.
+ */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { addUpInfo, type Info } from '../core/info.ts';
+import { divideSlots, type ShardMap } from '../core/slots.ts';
+import { formatAddress, parseAddress } from '../transports/address.ts';
+import type { Address } from '../transports/transport.ts';
+import { packageFolder } from './package.ts';
+import type { ShardSettings } from './shard.ts';
+import { ShardThread } from './shard-thread.ts';
+
+/** Pause before a shard that died is started again; it doubles each time it dies again soon. Unit: milliseconds. */
+const RESTART_FIRST_MS = 50;
+
+/** Longest pause. Unit: milliseconds. */
+const RESTART_MAX_MS = 10_000;
+
+/** A shard that has lived for so long is not one that keeps dying. Unit: milliseconds. */
+const LASTING_MS = 60_000;
+
+/** What a shard's thread runs. Threads run compiled scripts, also when the rest runs from its sources. */
+const SHARD_SCRIPT = join(packageFolder, 'dist', 'runtime', 'shard-worker.js');
+
+export interface SupervisorOptions extends Omit<ShardSettings, 'slots' | 'map'> {
+  /** How many, 1 or more. The first listens at `listen`, the others beside it: see `shardAddress`. */
+  readonly shards: number;
+  /** Told, in one line, of each shard that died. */
+  readonly report: (line: string) => void;
+  /** The script of the threads, absolute and compiled. Default: that of a shard. */
+  readonly script?: string;
+}
+
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  /** Of all shards, with their real addresses once they listen. */
+  #map: ShardMap;
+  #threads: ShardThread[] = [];
+  #closed: Promise<void> | undefined;
+  /** Ends the pauses before shards are started again. */
+  readonly #closing = new AbortController();
+
+  /**
+   * Starts the shards; they accept connections once this resolves. Rejects, none being left, with the `Error` of one that
+   * could not be started.
+   */
+  static async start(options: SupervisorOptions): Promise<Supervisor> {
+    const supervisor = new Supervisor(options);
+    await supervisor.#start();
+    return supervisor;
+  }
+
+  private constructor(options: SupervisorOptions) {
+    this.#options = options;
+    const base = parseAddress(options.listen);
+    this.#map = divideSlots(options.shards).map(({ first, last }, shard) => [first, last, shardAddress(base, shard)]);
+  }
+
+  /** Where the shards listen, in their order. */
+  get addresses(): readonly string[] {
+    return this.#map.map(([, , url]) => url);
+  }
+
+  /** The figures of all shards, added up. One that has died and was not started again yet is missing. */
+  async info(): Promise<Info<string | number>> {
+    const infos = await Promise.all(this.#threads.map((thread) => thread.info()));
+    return addUpInfo(infos.filter((info) => info !== undefined));
+  }
+
+  /** Closes all shards as `Listener.close` does, and ends their threads. Twice is fine. */
+  close(graceMs: number): Promise<void> {
+    this.#closed ??= this.#close(graceMs);
+    return this.#closed;
+  }
+
+  async #start(): Promise<void> {
+    this.#threads = this.#map.map((_, shard) => this.#startThread(shard));
+    let addresses: string[];
+    try {
+      addresses = await Promise.all(this.#threads.map(({ listening }) => listening));
+    } catch (error) {
+      await this.close(0);
+      throw error;
+    }
+    this.#map = this.#map.map(([first, last], shard) => [first, last, addresses[shard]!]);
+    for (const shard of this.#threads.keys()) void this.#watch(shard);
+    await Promise.all(this.#threads.map((thread) => thread.setMap(this.#map)));
+  }
+
+  #startThread(shard: number): ShardThread {
+    const { shards: _, report: __, script = SHARD_SCRIPT, ...settings } = this.#options;
+    const [first, last, listen] = this.#map[shard]!;
+    const own: ShardSettings = { ...settings, listen, slots: { first, last }, map: this.#map };
+    return new ShardThread(script, `shard ${shard}`, own);
+  }
+
+  /** Starts a shard again, at its address and with its slots, each time it dies. */
+  async #watch(shard: number): Promise<void> {
+    const { signal } = this.#closing;
+    let pauseMs = RESTART_FIRST_MS;
+    while (!signal.aborted) {
+      const startedMs = performance.now();
+      const cause = await this.#threads[shard]!.ended;
+      if (signal.aborted) return;
+      if (performance.now() - startedMs > LASTING_MS) pauseMs = RESTART_FIRST_MS;
+      const where = `shard ${shard} at ${this.#map[shard]![2]}`;
+      this.#options.report(
+        `${where} has died and is started again, empty, in ${pauseMs} ms: ${oneLine(cause.message)}`,
+      );
+      await sleep(pauseMs, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      pauseMs = Math.min(pauseMs * 2, RESTART_MAX_MS);
+      this.#threads[shard] = this.#startThread(shard);
+    }
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    this.#closing.abort();
+    await Promise.all(this.#threads.map((thread) => thread.close(graceMs)));
+  }
+}
+
+/**
+ * Where a shard listens, counted from 0: `tcp://host:port` at the port that is its number higher, at any free one when the
+ * port is 0; `unix:/path` at `/path`, `/path.1`, `/path.2`, … Throws a `TypeError` when that can't be.
+ */
+function shardAddress(base: Address, shard: number): string {
+  const text = formatAddress(addressBeside(base, shard));
+  // The port may have become too high, the path too long.
+  parseAddress(text);
+  return text;
+}
+
+function addressBeside(base: Address, shard: number): Address {
+  switch (base.kind) {
+    case 'tcp':
+    case 'ws':
+      return { ...base, port: base.port === 0 ? 0 : base.port + shard };
+    case 'unix':
+      return { ...base, path: shard === 0 ? base.path : `${base.path}.${shard}` };
+    case 'memory':
+      throw new TypeError(`${formatAddress(base)} can't be shared by threads`);
+  }
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s*\n\s*/g, ' ');
+}

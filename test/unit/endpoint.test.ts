@@ -1,0 +1,24 @@
+/** Which transport and which address are taken when a user says one of them, or nothing. */
+import { expect, test } from 'vitest';
+import { resolveEndpoint } from '../../runtime/endpoint.ts';
+import type { RuntimeName } from '../../runtime/runtime.ts';
+import { formatAddress } from '../../transports/address.ts';
+import type { TransportName } from '../../transports/transport.ts';
+
+const cases: [RuntimeName, string | undefined, TransportName | undefined, string, TransportName][] = [
+  ['node', undefined, undefined, 'tcp://127.0.0.1:7464', 'node'],
+  ['bun', undefined, undefined, 'tcp://127.0.0.1:7464', 'bun'],
+  ['deno', undefined, undefined, 'tcp://127.0.0.1:7464', 'deno'],
+  ['node', 'ws://host:1', undefined, 'ws://host:1', 'uws'],
+  ['bun', 'ws://host:1', undefined, 'ws://host:1', 'bun-ws'],
+  ['deno', 'ws://host:1', undefined, 'ws://host:1', 'deno-ws'],
+  ['node', undefined, 'uws', 'ws://127.0.0.1:7464', 'uws'],
+  ['bun', undefined, 'node', 'tcp://127.0.0.1:7464', 'node'],
+  ['bun', 'unix:/x', undefined, 'unix:/x', 'bun'],
+  ['node', 'tcp://host:1', 'uws', 'tcp://host:1', 'uws'],
+];
+
+test.each(cases)('on %s, given %s and %s: %s over %s', (runtime, given, name, expected, transport) => {
+  const endpoint = resolveEndpoint(runtime, given, name);
+  expect([formatAddress(endpoint.address), endpoint.transport.name]).toEqual([expected, transport]);
+});
