@@ -17,10 +17,14 @@ import {
 } from '../runtime/command/flags.ts';
 import type { EngineName } from '../runtime/engine.ts';
 import { RUNTIME_NAMES } from '../runtime/runtime.ts';
+import { createTransport } from '../transports/transports.ts';
 
 /** What `matrix` does when nothing else is said, and what of it `--quick` cuts. */
-const MATRIX_DEFAULTS = { keys: 1_000_000, rounds: 3, seconds: 3 };
-const MATRIX_QUICK = { keys: 100_000, rounds: 1, seconds: 1 };
+const MATRIX_DEFAULTS = { controls: 'on', keys: 1_000_000, rounds: 3, seconds: 3 } as const;
+const MATRIX_QUICK = { controls: 'off', keys: 100_000, rounds: 1, seconds: 0.5 } as const;
+
+/** Unless the number of keys is given, it is such that their values take no more. Unit: bytes. */
+const DEFAULT_KEYS_BYTES_MAX = 256 * 1024 * 1024;
 
 const KEYS_MAX = 100_000_000;
 const VALUE_BYTES_MAX = 1024 * 1024;
@@ -39,12 +43,41 @@ const seedFlag = flag(
   '1',
 );
 
+const transportsFlag = flag(
+  'names',
+  'Measure these transports',
+  listOf(choice(TRANSPORT_NAMES)),
+  TRANSPORT_NAMES.join(','),
+);
+
+const generatorFlag = optionalFlag(
+  'name',
+  'Run the load generator on node, bun or deno',
+  choice(RUNTIME_NAMES),
+  'bun if it is here',
+);
+
+const clientTransportFlag = optionalFlag(
+  'name',
+  'Reach servers by this transport, unless they speak WebSocket',
+  choice(TRANSPORT_NAMES.filter((name) => createTransport(name).addressKinds.includes('tcp'))),
+  "the generator's runtime's own",
+);
+
+const quickFlag = switchFlag('Less of everything, to see in under a minute how it looks');
+
 const matrixCommand = defineCommand({
   name: 'matrix',
   about: 'Which transport, in which runtime: throughput, latency, CPU time per operation, memory',
   flags: {
     runtimes: runtimesFlag,
-    transports: flag('names', 'Measure these transports', listOf(choice(TRANSPORT_NAMES)), TRANSPORT_NAMES.join(',')),
+    transports: transportsFlag,
+    controls: optionalFlag(
+      'on|off',
+      'Measure beside every cell a bare echo on the same transport',
+      choice(['on', 'off']),
+      otherwise(MATRIX_DEFAULTS, MATRIX_QUICK, 'controls'),
+    ),
     batches: flag(
       'numbers',
       'Send so many operations per frame',
@@ -57,7 +90,7 @@ const matrixCommand = defineCommand({
       'number',
       'Store so many keys first',
       integer(1, KEYS_MAX),
-      otherwise(MATRIX_DEFAULTS, MATRIX_QUICK, 'keys'),
+      `${otherwise(MATRIX_DEFAULTS, MATRIX_QUICK, 'keys')}, fewer if their values took more than 256m`,
     ),
     valueSize: valueSizeFlag,
     rounds: optionalFlag(
@@ -73,23 +106,22 @@ const matrixCommand = defineCommand({
       otherwise(MATRIX_DEFAULTS, MATRIX_QUICK, 'seconds'),
     ),
     seed: seedFlag,
-    generator: optionalFlag(
-      'name',
-      'Run the load generator on node, bun or deno',
-      choice(RUNTIME_NAMES),
-      'bun if it is here',
-    ),
+    generator: generatorFlag,
+    clientTransport: clientTransportFlag,
     json: jsonFlag,
-    quick: switchFlag('Less of everything, to see in under a minute how it looks'),
+    quick: quickFlag,
   },
   examples: [
     'matrix --quick',
     'matrix --json matrix.json',
     'matrix --runtimes bun,node --batches 1,128 --connections 16',
     'matrix --runtimes bun --rounds 5 --seconds 10',
+    'matrix --value-size 1m --batches 1   # large values: bytes per second',
   ],
   run({ quick, json, ...given }, _words, context) {
-    const flags = withDefaults(given, quick ? MATRIX_QUICK : MATRIX_DEFAULTS);
+    const chosen = withDefaults(given, quick ? MATRIX_QUICK : MATRIX_DEFAULTS);
+    const fitting = Math.max(1, Math.floor(DEFAULT_KEYS_BYTES_MAX / chosen.valueSize));
+    const flags = { ...chosen, keys: given.keys ?? Math.min(chosen.keys, fitting) };
     if (quick) sayWhatIsCut(flags, MATRIX_DEFAULTS);
     return interruptible(context, async (signal) => {
       const { matrix } = await import('./matrix.ts');
@@ -136,7 +168,7 @@ const engineCommand = defineCommand({
     ),
     seed: seedFlag,
     json: jsonFlag,
-    quick: switchFlag('Less of everything, to see in under a minute how it looks'),
+    quick: quickFlag,
   },
   examples: ['engine --quick', 'engine --runtimes node,bun --engines swiss', 'engine --json engine.json'],
   run({ quick, json, ...given }, _words, context) {
@@ -145,6 +177,61 @@ const engineCommand = defineCommand({
     return interruptible(context, async (signal) => {
       const { engine } = await import('./engine.ts');
       return engine({ flags, json, context, signal });
+    });
+  },
+});
+
+/** What `connections` does when nothing else is said, and what of it `--quick` cuts. */
+const CONNECTIONS_DEFAULTS = { idle: 1000, idleSeconds: 5, connections: 10_000, seconds: 10 };
+const CONNECTIONS_QUICK = { idle: 200, idleSeconds: 1, connections: 1000, seconds: 1.5 };
+
+/** Linux has some 28,000 ports for connections from one address to one server; others may be in use. */
+const CONNECTIONS_MAX = 25_000;
+
+const connectionsCommand = defineCommand({
+  name: 'connections',
+  about: 'Many connections: what they cost while idle, and how late the last is served',
+  flags: {
+    runtimes: runtimesFlag,
+    transports: transportsFlag,
+    idle: optionalFlag(
+      'number',
+      'Hold so many connections that send nothing',
+      integer(1, CONNECTIONS_MAX),
+      otherwise(CONNECTIONS_DEFAULTS, CONNECTIONS_QUICK, 'idle'),
+    ),
+    idleSeconds: optionalFlag(
+      'number',
+      'Measure the idle server for so long',
+      positiveNumber,
+      otherwise(CONNECTIONS_DEFAULTS, CONNECTIONS_QUICK, 'idleSeconds'),
+    ),
+    connections: optionalFlag(
+      'number',
+      'Then send one operation per second on each of so many',
+      integer(1, CONNECTIONS_MAX),
+      otherwise(CONNECTIONS_DEFAULTS, CONNECTIONS_QUICK, 'connections'),
+    ),
+    seconds: optionalFlag(
+      'number',
+      'Measure that for so long',
+      positiveNumber,
+      otherwise(CONNECTIONS_DEFAULTS, CONNECTIONS_QUICK, 'seconds'),
+    ),
+    rounds: flag('number', 'Measure every cell so many times', integer(1, 1000), '1'),
+    seed: seedFlag,
+    generator: generatorFlag,
+    clientTransport: clientTransportFlag,
+    json: jsonFlag,
+    quick: quickFlag,
+  },
+  examples: ['connections', 'connections --quick', 'connections --runtimes bun --connections 20000'],
+  run({ quick, json, ...given }, _words, context) {
+    const flags = withDefaults(given, quick ? CONNECTIONS_QUICK : CONNECTIONS_DEFAULTS);
+    if (quick) sayWhatIsCut(flags, CONNECTIONS_DEFAULTS);
+    return interruptible(context, async (signal) => {
+      const { connections } = await import('./connections.ts');
+      return connections({ flags, json, context, signal });
     });
   },
 });
@@ -167,19 +254,19 @@ const startCommand = defineCommand({
   },
 });
 
-export const benchCommands: readonly Command[] = [matrixCommand, engineCommand, startCommand];
+export const benchCommands: readonly Command[] = [matrixCommand, connectionsCommand, engineCommand, startCommand];
 
 /** Says in the help what applies without a flag. */
 function otherwise<Name extends string>(
-  defaults: Readonly<Record<Name, number>>,
-  quick: Readonly<Record<Name, number>>,
-  name: Name,
+  defaults: Readonly<Record<Name, number | string>>,
+  quick: Readonly<Record<NoInfer<Name>, number | string>>,
+  name: NoInfer<Name>,
 ): string {
   return `${defaults[name]}, with --quick ${quick[name]}`;
 }
 
 /** The values that were given, and the default of each that was not. */
-function withDefaults<Given extends object, Defaults extends { readonly [Name in keyof Defaults]: number }>(
+function withDefaults<Given extends object, Defaults extends { readonly [Name in keyof Defaults]: number | string }>(
   given: Given,
   defaults: Defaults,
 ): Omit<Given, keyof Defaults> & Defaults {
@@ -189,8 +276,8 @@ function withDefaults<Given extends object, Defaults extends { readonly [Name in
 
 /** Nobody shall take the figures of a quick run for those of a whole one. */
 function sayWhatIsCut<Name extends string>(
-  flags: Readonly<Record<NoInfer<Name>, number>>,
-  defaults: Readonly<Record<Name, number>>,
+  flags: Readonly<Record<NoInfer<Name>, number | string>>,
+  defaults: Readonly<Record<Name, number | string>>,
 ): void {
   const names = (Object.keys(defaults) as Name[]).filter((name) => flags[name] !== defaults[name]);
   const cuts = names.map((name) => `${flagName(name)} ${flags[name]} instead of ${defaults[name]}`);

@@ -43,6 +43,11 @@ export class FramePool {
     return this.#bytes.subarray(this.#starts[index]!, this.#starts[index + 1]!);
   }
 
+  /** The payload of a frame: a view. */
+  payload(index: number): Uint8Array {
+    return this.#bytes.subarray(this.payloadOffset(index), this.#starts[index + 1]!);
+  }
+
   /** All frames, one behind the other: a view. */
   get bytes(): Uint8Array {
     return this.#bytes;

@@ -32,7 +32,9 @@ export class LatencyHistogram {
 
   /** The percentiles of what was recorded since the start or the last `reset`. */
   percentiles(): Latency {
-    const at = (percent: number): number => this.#tenths.getValueAtPercentile(percent) / 10;
-    return { p50Micros: at(50), p99Micros: at(99), p999Micros: at(99.9), maxMicros: this.#tenths.maxValue / 10 };
+    const maxTenths = this.#tenths.maxValue;
+    // The histogram answers the end of a range, which may lie beyond the greatest value in it.
+    const at = (percent: number): number => Math.min(this.#tenths.getValueAtPercentile(percent), maxTenths) / 10;
+    return { p50Micros: at(50), p99Micros: at(99), p999Micros: at(99.9), maxMicros: maxTenths / 10 };
   }
 }

@@ -1,52 +1,57 @@
 /**
- * Load on a server: connections that send prepared frames and check the replies. A closed loop: each connection has a
- * fixed number of frames in flight and sends the next one when a reply is complete.
+ * Load on a server: connections that send prepared frames and check the replies. Most often a closed loop: each connection
+ * has a fixed number of frames in flight and sends the next one when a reply is complete.
  */
 import { clearInterval, setInterval } from 'node:timers';
-import type { Address, Connection, ConnectionHandler, Transport } from '../transports/transport.ts';
+import type { Address, Transport } from '../transports/transport.ts';
 import type { FramePool } from './frames.ts';
 import { LatencyHistogram } from './latency.ts';
-import { ReplyChecker, ReplyError, SAMPLE_EVERY } from './replies.ts';
-
-/** A reply that takes longer counts as missing, unless told otherwise. Unit: milliseconds. */
-export const REPLY_TIMEOUT_MS = 10_000;
-
-/** How often it is looked whether replies are missing. Unit: milliseconds. */
-const WATCH_INTERVAL_MS = 1000;
+import { PacedRun } from './paced-run.ts';
+import { type MakeChecker, Peer, REPLY_TIMEOUT_MS, type Task, WATCH_INTERVAL_MS } from './peer.ts';
 
 export interface LoadOptions {
   readonly transport: Transport;
   readonly address: Address;
   readonly connections: number;
-  /** Frames that each connection has in flight. */
+  /** Frames that each connection has in flight; in an open loop, the most that it may have. */
   readonly depth: number;
   /** A reply that takes longer counts as missing. Unit: milliseconds. Default: `REPLY_TIMEOUT_MS`. */
   readonly replyTimeoutMs?: number;
+  /** What checks the replies. Default: `ReplyChecker`. */
+  readonly makeChecker?: MakeChecker | undefined;
 }
 
 /** A set of open connections, over which one pool of frames after the other is sent. */
 export class Load {
-  readonly #peers: Peer[];
+  readonly #options: LoadOptions;
+  readonly #peers: Peer[] = [];
   readonly #watch: NodeJS.Timeout;
 
-  private constructor(peers: Peer[], replyTimeoutMs: number) {
-    this.#peers = peers;
+  private constructor(options: LoadOptions) {
+    this.#options = options;
+    const replyTimeoutMs = options.replyTimeoutMs ?? REPLY_TIMEOUT_MS;
     this.#watch = setInterval(() => {
-      for (const peer of peers) peer.look(replyTimeoutMs);
+      for (const peer of this.#peers) peer.look(replyTimeoutMs);
     }, WATCH_INTERVAL_MS);
   }
 
   /** Opens the connections. Rejects when one of them can't be. */
-  static async open({ transport, address, connections, depth, replyTimeoutMs }: LoadOptions): Promise<Load> {
-    const peers: Peer[] = [];
-    for (let i = 0; i < connections; i++) {
+  static async open(options: LoadOptions): Promise<Load> {
+    const load = new Load(options);
+    await load.grow(options.connections);
+    return load;
+  }
+
+  /** Opens more connections, until there are so many. What runs already goes on without them. Rejects as `open`. */
+  async grow(connections: number): Promise<void> {
+    const { transport, address, depth, makeChecker } = this.#options;
+    while (this.#peers.length < connections) {
       await transport.connect(address, (connection) => {
-        const peer = new Peer(connection, depth);
-        peers.push(peer);
+        const peer = new Peer(connection, depth, makeChecker);
+        this.#peers.push(peer);
         return peer;
       });
     }
-    return new Load(peers, replyTimeoutMs ?? REPLY_TIMEOUT_MS);
   }
 
   /** Sends every frame of the pool once. Resolves when all replies are there; rejects as `Run.finished` does. */
@@ -59,19 +64,31 @@ export class Load {
     return this.#start(new Run(pool, Number.POSITIVE_INFINITY));
   }
 
+  /**
+   * Sends the frames of the pool round and round, one on each connection in `everyMs`, until what it returns is stopped. An
+   * open loop: when a frame is sent does not depend on replies, of which `depth` may be missing.
+   */
+  paced(pool: FramePool, everyMs: number): PacedRun {
+    return new PacedRun(pool, this.#peers, everyMs);
+  }
+
   close(): void {
     clearInterval(this.#watch);
     for (const peer of this.#peers) peer.destroy();
   }
 
   #start(run: Run): Run {
-    for (const peer of this.#peers) peer.begin(run);
+    for (const peer of this.#peers) {
+      peer.begin(run);
+      const nowMs = performance.now();
+      for (let i = 0; i < this.#options.depth; i++) run.sendNext(peer, nowMs);
+    }
     return run;
   }
 }
 
 /** One pool being sent by all connections. */
-export class Run {
+export class Run implements Task {
   readonly pool: FramePool;
   /** Resolves when all replies are there; rejects as soon as one is wrong or missing, or a connection is lost. */
   readonly finished: Promise<void>;
@@ -110,125 +127,21 @@ export class Run {
     this.#reject(error);
   }
 
-  /** Which frame of the pool to send next; -1 when none is left. */
-  next(): number {
-    if (this.#framesSent >= this.#framesToSend) return -1;
-    return this.#framesSent++ % this.pool.length;
-  }
-
-  /** The reply to a frame is complete, `millis` after the frame was sent. */
-  done(millis: number): void {
+  replied(peer: Peer, millis: number, nowMs: number): void {
     this.latency.record(millis);
     this.#framesDone++;
     if (this.#framesDone === this.#framesToSend) this.#resolve();
+    this.sendNext(peer, nowMs);
+  }
+
+  /** Sends the next frame of the pool, if one is left. */
+  sendNext(peer: Peer, nowMs: number): void {
+    if (this.#framesSent < this.#framesToSend) peer.send(this.#framesSent++ % this.pool.length, nowMs);
   }
 }
 
-/** One connection. */
-class Peer implements ConnectionHandler {
-  readonly #connection: Connection;
-  readonly #depth: number;
-  #run: Run | undefined;
-  #checker: ReplyChecker | undefined;
-  // The frames in flight, oldest first: a ring of `#depth` places.
-  readonly #frames: Uint32Array;
-  readonly #sentMs: Float64Array;
-  #oldest = 0;
-  #inFlight = 0;
-  /** Replies of this connection so far, which decides on the sample. */
-  #replies = 0;
-  /** What ended this connection. Later runs must not overlook what went wrong between them and the one before. */
-  #failure: Error | undefined;
-  #closing = false;
-
-  constructor(connection: Connection, depth: number) {
-    this.#connection = connection;
-    this.#depth = depth;
-    this.#frames = new Uint32Array(depth);
-    this.#sentMs = new Float64Array(depth);
-  }
-
-  begin(run: Run): void {
-    this.#run = run;
-    if (this.#failure !== undefined) {
-      run.fail(this.#failure);
-      return;
-    }
-    this.#checker = new ReplyChecker(run.pool);
-    const nowMs = performance.now();
-    for (let i = 0; i < this.#depth; i++) this.#sendNext(run, this.#checker, nowMs);
-  }
-
-  destroy(): void {
-    this.#closing = true;
-    this.#connection.destroy();
-  }
-
-  /** Looks whether a reply is missing. */
-  look(replyTimeoutMs: number): void {
-    if (this.#inFlight === 0 || performance.now() - this.#sentMs[this.#oldest]! < replyTimeoutMs) return;
-    this.#fail(new ReplyError(`no reply to a frame for ${replyTimeoutMs / 1000} s`));
-  }
-
-  data(bytes: Uint8Array): void {
-    const run = this.#run;
-    const checker = this.#checker;
-    if (this.#closing || run === undefined || checker === undefined) return;
-    try {
-      this.#take(run, checker, bytes);
-    } catch (error) {
-      this.#fail(error as Error);
-    }
-  }
-
-  drain(): void {
-    // Nothing waits for this: a frame is sent only after a reply, so what is pending stays bounded.
-  }
-
-  end(): void {
-    this.#fail(new ReplyError('the server ended a connection'));
-  }
-
-  close(error?: Error): void {
-    this.#fail(new ReplyError('a connection to the server is lost', { cause: error }));
-  }
-
-  #fail(error: Error): void {
-    if (this.#closing) return;
-    this.#failure = error;
-    this.destroy();
-    this.#run?.fail(error);
-  }
-
-  #take(run: Run, checker: ReplyChecker, bytes: Uint8Array): void {
-    let at = 0;
-    while (at < bytes.length) {
-      if (this.#inFlight === 0) throw new ReplyError('a reply came that nobody asked for');
-      at = checker.take(bytes, at);
-      if (!checker.complete) return;
-      const nowMs = performance.now();
-      const sentMs = this.#sentMs[this.#oldest]!;
-      this.#oldest = (this.#oldest + 1) % this.#depth;
-      this.#inFlight--;
-      this.#replies++;
-      if (this.#inFlight > 0) this.#expect(checker);
-      run.done(nowMs - sentMs);
-      this.#sendNext(run, checker, nowMs);
-    }
-  }
-
-  #sendNext(run: Run, checker: ReplyChecker, nowMs: number): void {
-    const frame = run.next();
-    if (frame < 0) return;
-    const place = (this.#oldest + this.#inFlight) % this.#depth;
-    this.#frames[place] = frame;
-    this.#sentMs[place] = nowMs;
-    this.#inFlight++;
-    if (this.#inFlight === 1) this.#expect(checker);
-    this.#connection.send(run.pool.frame(frame));
-  }
-
-  #expect(checker: ReplyChecker): void {
-    checker.expect(this.#frames[this.#oldest]!, this.#replies % SAMPLE_EVERY === 0);
-  }
+/** Waits for the promise, or until something goes wrong in the run. */
+export function orFailure<T>(run: { readonly finished: Promise<void> }, promise: Promise<T>): Promise<T> {
+  // A run that was not stopped does not finish, it can only fail.
+  return Promise.race([promise, run.finished as Promise<never>]);
 }

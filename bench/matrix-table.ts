@@ -1,5 +1,5 @@
 /** The suite `matrix` for people: one table per batch size, a row per cell. */
-import { cellLabel } from './cell.ts';
+import { CONTROL_MARK, cellLabel } from './cell.ts';
 import type { MatrixCell, MatrixFlags, MatrixReport } from './matrix.ts';
 import type { Figures } from './plan.ts';
 import { formatSkipped } from './survey.ts';
@@ -14,6 +14,9 @@ interface FigureColumn {
   readonly best?: 'highest' | 'lowest';
   readonly format: (value: number) => string;
 }
+
+/** Values of this length or more are told in bytes per second, too. */
+const LONG_VALUE_BYTES = 4096;
 
 const columns: readonly FigureColumn[] = [
   { title: 'ops/s', figure: 'opsPerSecond', best: 'highest', format: formatNumber },
@@ -32,47 +35,79 @@ const columns: readonly FigureColumn[] = [
   },
 ];
 
+const valuesColumn: FigureColumn = {
+  title: 'values GB/s',
+  figure: 'valueBytesPerSecond',
+  best: 'highest',
+  format: (bytes) => formatNumber(bytes / 1e9),
+};
+
 /** The tables, what was skipped and why, and how to read it all. */
 export function formatMatrix(report: MatrixReport, flags: MatrixFlags): string {
   const { connections, depth, keys, valueSize, rounds, seconds, seed } = flags;
+  const shown = valueSize < LONG_VALUE_BYTES ? columns : columns.toSpliced(1, 0, valuesColumn);
   const tables = [...new Set(report.cells.map(({ batch }) => batch))].map((batch) => {
     const cells = report.cells.filter((cell) => cell.batch === batch);
-    return `\nbatch ${batch}\n${formatBatch(cells, rounds)}`;
+    return `\nbatch ${batch}\n${formatBatch(cells, shown, rounds)}`;
   });
   const limited = report.cells.some(({ generatorLimited }) => generatorLimited);
+  const controls = report.cells.some(({ control }) => control);
   return [
     `YCSB-B, ${keys} keys, values of ${valueSize} bytes, ${connections} connections with ${depth} frame${depth === 1 ? '' : 's'} in flight; `,
     `workload ${report.workload}, seed ${seed}\n`,
-    `${rounds} round${rounds === 1 ? '' : 's'} of ${seconds} s, load generator on ${report.generator}\n`,
+    `${rounds} round${rounds === 1 ? '' : 's'} of ${seconds} s, load generator on ${report.generator} over ${report.clientTransport}\n`,
     ...tables,
     ...(report.skipped.length === 0 ? [] : [`\n${formatSkipped(report.skipped)}`]),
     `\n${BEST_MARK} best of its column. Latency is per frame. Server and generator: CPU time per operation.\n`,
     ...(rounds > 1 ? [`Medians over the rounds; below each, the least and the greatest.\n`] : []),
+    ...(controls
+      ? [`${CONTROL_MARK}the same transport without engine and protocol. What these add: server µs/op less that.\n`]
+      : []),
     ...(limited ? [`${BOUND_MARK} The generator had no CPU left: the server can do at least this much.\n`] : []),
   ].join('');
 }
 
-function formatBatch(cells: readonly MatrixCell[], rounds: number): string {
-  const head: Column[] = [{ title: '' }, ...columns.map(({ title, best }) => (best ? { title, best } : { title }))];
-  const rows = cells.flatMap((cell) => (rounds > 1 ? [medianRow(cell), rangeRow(cell)] : [medianRow(cell)]));
+function formatBatch(cells: readonly MatrixCell[], shown: readonly FigureColumn[], rounds: number): string {
+  const controls = cells.filter(({ control }) => control);
+  const head: Column[] = [
+    { title: '' },
+    ...shown.map(({ title, best }) => (best ? { title, best } : { title })),
+    ...(controls.length === 0 ? [] : [{ title: 'added µs/op' }]),
+  ];
+  const rows = cells.flatMap((cell) => {
+    const own = controls.find(({ runtime, transport }) => runtime === cell.runtime && transport === cell.transport);
+    const added = own === undefined ? [] : [{ text: cell.control ? '' : formatAdded(cell, own) }];
+    const range = own === undefined ? [] : [{ text: '' }];
+    return [[...medianRow(cell, shown), ...added], ...(rounds > 1 ? [[...rangeRow(cell, shown), ...range]] : [])];
+  });
   return renderTable(head, rows);
 }
 
-function medianRow({ transport, runtime, generatorLimited, figures }: MatrixCell): Cell[] {
+/** What the cell costs beyond its control. */
+function formatAdded(cell: MatrixCell, control: MatrixCell): string {
+  return formatNumber(cell.figures.serverMicrosPerOp.median - control.figures.serverMicrosPerOp.median);
+}
+
+/** Controls are not compared: they do no work. */
+function medianRow(
+  { transport, runtime, control, generatorLimited, figures }: MatrixCell,
+  shown: readonly FigureColumn[],
+): Cell[] {
   return [
-    { text: cellLabel(transport, runtime) },
-    ...columns.map(({ figure, format }) => {
+    { text: `${control ? CONTROL_MARK : ''}${cellLabel(transport, runtime)}` },
+    ...shown.map(({ figure, format }): Cell => {
       const value = figures[figure].median;
       const bound = generatorLimited && figure === 'opsPerSecond' ? `${BOUND_MARK} ` : '';
-      return { text: `${bound}${format(value)}`, value };
+      const text = `${bound}${format(value)}`;
+      return control ? { text } : { text, value };
     }),
   ];
 }
 
-function rangeRow({ figures }: MatrixCell): Cell[] {
+function rangeRow({ figures }: MatrixCell, shown: readonly FigureColumn[]): Cell[] {
   return [
     { text: '' },
-    ...columns.map(({ figure, format }) => {
+    ...shown.map(({ figure, format }) => {
       return { text: formatRange(figures[figure], format) };
     }),
   ];

@@ -2,29 +2,34 @@
  * The suite `matrix`: which transport, in which runtime. Every cell gets a fresh server process in every round, and the
  * rounds go over all cells in an order of their own, so that what changes slowly on the machine meets all of them alike.
  *
+ * Beside every cell stands its control: the same transport without engine and protocol.
+ *
  * Goal: server CPU time per operation, which can be compared even where the generator is the limit.
- * Non-goals: latency at a given rate, sizes of values, other stores.
+ * Non-goals: latency at a given rate (the suite `connections` has one), other stores.
  */
 import process from 'node:process';
 import type { Context } from '../runtime/command/cli.ts';
-import { CommandError, ExitCode, messageOf, usageError } from '../runtime/command/errors.ts';
+import { CommandError, ExitCode, messageOf } from '../runtime/command/errors.ts';
 import type { FoundRuntime } from '../runtime/find.ts';
 import type { RuntimeName } from '../runtime/runtime.ts';
 import type { TransportName } from '../transports/transport.ts';
 import { naturalTransport } from '../transports/transports.ts';
-import { type Cell, cellLabel, measureCell } from './cell.ts';
+import { measureCell, type Subject, subjectLabel } from './cell.ts';
+import { chooseGenerator, type GeneratorFlags } from './choose-generator.ts';
 import { formatMatrix } from './matrix-table.ts';
 import { type Figures, GENERATOR_LIMIT_CORES, type GeneratorPlan, WARMUP_SHARE } from './plan.ts';
 import { Progress } from './progress.ts';
 import { Random } from './random.ts';
 import { assertWritable, formatHead, type ReportHead, reportHead, writeReport } from './report.ts';
 import { type Summary, summarizeFigures } from './statistics.ts';
-import { type Skipped, type Survey, selectCells, survey, versionsOf } from './survey.ts';
+import { type Skipped, selectCells, survey, versionsOf } from './survey.ts';
 
-export interface MatrixFlags {
+export interface MatrixFlags extends GeneratorFlags {
   readonly runtimes: readonly RuntimeName[];
   readonly transports: readonly TransportName[];
   readonly batches: readonly number[];
+  /** Whether the control of every cell is measured too. */
+  readonly controls: OnOff;
   readonly connections: number;
   readonly depth: number;
   readonly keys: number;
@@ -32,9 +37,9 @@ export interface MatrixFlags {
   readonly rounds: number;
   readonly seconds: number;
   readonly seed: number;
-  /** What runs the load generator; undefined for the fastest there is. */
-  readonly generator: RuntimeName | undefined;
 }
+
+export type OnOff = 'on' | 'off';
 
 /** The suite's JSON. */
 export interface MatrixReport extends ReportHead {
@@ -42,34 +47,35 @@ export interface MatrixReport extends ReportHead {
   /** Names the sequence of operations that all cells were given. */
   readonly workload: string;
   /** What ran the load generator. */
-  readonly generator: string;
+  readonly generator: RuntimeName;
+  /** What carried its bytes to servers that are not reached by WebSocket. */
+  readonly clientTransport: TransportName;
   readonly skipped: readonly Skipped[];
   readonly rounds: readonly MatrixRound[];
   readonly cells: readonly MatrixCell[];
 }
 
-/** One cell at one batch size in one round, as it was measured; in the order of time. */
+/** One cell or control at one batch size in one round, as it was measured; in the order of time. */
 export interface MatrixRound {
   /** From 1. */
   readonly round: number;
   readonly runtime: RuntimeName;
   readonly transport: TransportName;
+  readonly control: boolean;
   readonly batch: number;
   readonly figures: Figures;
 }
 
-/** One cell at one batch size over all rounds. */
+/** One cell or control at one batch size over all rounds. */
 export interface MatrixCell {
   readonly runtime: RuntimeName;
   readonly transport: TransportName;
+  readonly control: boolean;
   readonly batch: number;
   /** The generator was busy all the time: what throughput and latency say of the server is a bound. */
   readonly generatorLimited: boolean;
   readonly figures: Readonly<Record<keyof Figures, Summary>>;
 }
-
-/** The fastest first. */
-const GENERATOR_CHOICE: readonly RuntimeName[] = ['bun', 'node', 'deno'];
 
 export interface MatrixOptions {
   readonly flags: MatrixFlags;
@@ -84,19 +90,24 @@ export async function matrix({ flags, json, context, signal }: MatrixOptions): P
   if (json !== undefined) assertWritable(json);
   const all = await survey(context, signal);
   const chosen = selectCells(all, flags.runtimes, flags.transports);
-  const generator = chooseGenerator(all, flags.generator);
+  const generator = chooseGenerator(all, flags);
   const runtimes = [...chosen.cells.map(({ runtime }) => runtime), generator];
   const head = await reportHead('matrix', versionsOf(all, runtimes), { ...flags });
   process.stdout.write(formatHead(head));
-  const { workload, rounds } = await measureRounds(chosen.cells, { flags, generator, context, signal });
+  const subjects = chosen.cells.flatMap((cell): Subject[] => [
+    { ...cell, control: false },
+    ...(flags.controls === 'on' ? [{ ...cell, control: true }] : []),
+  ]);
+  const { workload, rounds } = await measureRounds(subjects, { flags, generator, context, signal });
   const report: MatrixReport = {
     ...head,
     suite: 'matrix',
     workload,
     generator: generator.name,
+    clientTransport: flags.clientTransport ?? naturalTransport(generator.name),
     skipped: chosen.skipped,
     rounds,
-    cells: summarizeRounds(chosen.cells, flags.batches, rounds),
+    cells: summarizeRounds(subjects, flags.batches, rounds),
   };
   process.stdout.write(formatMatrix(report, flags));
   if (json !== undefined) writeReport(json, report);
@@ -110,9 +121,10 @@ interface Measuring {
   readonly signal: AbortSignal;
 }
 
-async function measureRounds(cells: readonly Cell[], { flags, generator, context, signal }: Measuring) {
-  const { connections, depth, keys, valueSize, batches, seconds, seed } = flags;
-  const plan: Omit<GeneratorPlan, 'address'> = {
+async function measureRounds(subjects: readonly Subject[], { flags, generator, context, signal }: Measuring) {
+  const { connections, depth, keys, valueSize, batches, seconds, seed, clientTransport } = flags;
+  const plan: Omit<GeneratorPlan, 'address' | 'control'> = {
+    ...(clientTransport === undefined ? {} : { transport: clientTransport }),
     connections,
     depth,
     keys,
@@ -123,16 +135,16 @@ async function measureRounds(cells: readonly Cell[], { flags, generator, context
     seed,
   };
   const random = new Random(seed);
-  const progress = new Progress(flags.rounds * cells.length * (1 + batches.length));
+  const progress = new Progress(flags.rounds * subjects.length * (1 + batches.length));
   const rounds: MatrixRound[] = [];
   let workload = '';
   try {
     for (let round = 1; round <= flags.rounds; round++) {
-      for (const cell of random.shuffled(cells)) {
-        const { transport } = cell;
-        const runtime = cell.runtime.name;
-        const where = `round ${round} of ${flags.rounds}, ${cellLabel(transport, runtime)}`;
-        const result = await measureCell(cell, {
+      for (const subject of random.shuffled(subjects)) {
+        const { transport, control } = subject;
+        const runtime = subject.runtime.name;
+        const where = `round ${round} of ${flags.rounds}, ${subjectLabel(subject)}`;
+        const result = await measureCell(subject, {
           entry: context.entry,
           generator,
           plan,
@@ -143,8 +155,9 @@ async function measureRounds(cells: readonly Cell[], { flags, generator, context
           throw new CommandError(`${where}: ${messageOf(error)}`);
         });
         workload = result.workload;
-        for (const { batch, figures } of result.measurements)
-          rounds.push({ round, runtime, transport, batch, figures });
+        for (const { batch, figures } of result.measurements) {
+          rounds.push({ round, runtime, transport, control, batch, figures });
+        }
       }
     }
   } finally {
@@ -153,32 +166,23 @@ async function measureRounds(cells: readonly Cell[], { flags, generator, context
   return { workload, rounds };
 }
 
-/** The rounds of each batch size and cell together. */
+/** The rounds of each batch size and subject together. */
 function summarizeRounds(
-  cells: readonly Cell[],
+  subjects: readonly Subject[],
   batches: readonly number[],
   rounds: readonly MatrixRound[],
 ): MatrixCell[] {
   return batches.flatMap((batch) =>
-    cells.map((cell) => {
-      const { transport } = cell;
-      const runtime = cell.runtime.name;
+    subjects.map((subject) => {
+      const { transport, control } = subject;
+      const runtime = subject.runtime.name;
       const same = rounds.filter(
-        (one) => one.batch === batch && one.runtime === runtime && one.transport === transport,
+        (one) =>
+          one.batch === batch && one.runtime === runtime && one.transport === transport && one.control === control,
       );
       const figures = summarizeFigures<keyof Figures>(same.map((one) => one.figures));
       const generatorLimited = figures.generatorCores.median >= GENERATOR_LIMIT_CORES;
-      return { runtime, transport, batch, generatorLimited, figures };
+      return { runtime, transport, control, batch, generatorLimited, figures };
     }),
   );
-}
-
-function chooseGenerator({ cells }: Survey, asked: RuntimeName | undefined): FoundRuntime {
-  const natural = cells.filter(({ runtime, transport }) => transport === naturalTransport(runtime.name));
-  const usable = natural.map(({ runtime }) => runtime);
-  for (const name of asked === undefined ? GENERATOR_CHOICE : [asked]) {
-    const found = usable.find((one) => one.name === name);
-    if (found !== undefined) return found;
-  }
-  throw usageError(`the load generator can't run on ${asked ?? GENERATOR_CHOICE.join(', ')}; "ringkv doctor" says why`);
 }

@@ -1,10 +1,15 @@
 /** What a load generator is told, and what it tells: the lines between it and the process that started it. */
+import type { TransportName } from '../transports/transport.ts';
 import type { Latency } from './latency.ts';
 
 /** Given to the generator as JSON, its one argument. */
 export interface GeneratorPlan {
   /** Where the server listens. */
   readonly address: string;
+  /** What carries the generator's bytes to servers that are not reached by WebSocket. Default: the runtime's own sockets. */
+  readonly transport?: TransportName;
+  /** The server is a control, which holds no keys. */
+  readonly control: boolean;
   readonly connections: number;
   /** Frames in flight on each connection. */
   readonly depth: number;
@@ -23,7 +28,7 @@ export interface GeneratorPlan {
 /** A line of JSON on the generator's stdout. When something is wrong, it says so on stderr and ends with code 1. */
 export type GeneratorEvent =
   | {
-      /** All keys are stored. */
+      /** All keys are stored, or the control is connected to. */
       readonly event: 'loaded';
       readonly seconds: number;
       /** Which work follows: the same for every server of a run. */
@@ -37,11 +42,20 @@ export interface Measurement {
   readonly figures: Figures;
 }
 
+/** What INFO, or a control, tells of the server's process. */
+export interface ServerFigures {
+  readonly cpuUserMicros: number;
+  readonly cpuSystemMicros: number;
+  readonly peakResidentBytes: number;
+}
+
 /** CPU times are those of a whole process, all its threads together. */
 export interface Figures extends Latency {
   readonly seconds: number;
   readonly operations: number;
   readonly opsPerSecond: number;
+  /** Of the values that were read and written, without what stands around them. */
+  readonly valueBytesPerSecond: number;
   readonly serverUserMicrosPerOp: number;
   readonly serverSystemMicrosPerOp: number;
   readonly serverMicrosPerOp: number;

@@ -24,8 +24,18 @@ export class ReplyError extends Error {
   override readonly name = 'ReplyError';
 }
 
-/** Checks the replies of one connection, one after the other. */
-export class ReplyChecker {
+/** Checks the replies of one connection, one after the other, as their bytes come. */
+export interface Checker {
+  /** What comes next is the reply to this frame of the pool; `inFull` makes it one of the sample. */
+  expect(frame: number, inFull: boolean): void;
+  /** Whether the whole reply was seen, and right. */
+  readonly complete: boolean;
+  /** Takes what belongs to the reply from `chunk` on from `from`, and returns where it ends. Throws `ReplyError`. */
+  take(chunk: Uint8Array, from: number): number;
+}
+
+/** Checks what a server answers. */
+export class ReplyChecker implements Checker {
   readonly #pool: FramePool;
   #frame = 0;
   #replyBytes = 0;
@@ -46,7 +56,6 @@ export class ReplyChecker {
     this.#headBytes = FRAME_HEADER_BYTES + pool.arrayHeader.length;
   }
 
-  /** What comes next is the reply to this frame of the pool; `inFull` makes it one of the sample. */
   expect(frame: number, inFull: boolean): void {
     this.#frame = frame;
     this.#replyBytes = this.#pool.replyBytes(frame);
@@ -57,14 +66,10 @@ export class ReplyChecker {
     this.#kept = inFull ? new Uint8Array(this.#replyBytes) : undefined;
   }
 
-  /** Whether the whole reply was seen, and right. */
   get complete(): boolean {
     return this.#position === this.#replyBytes;
   }
 
-  /**
-   * Takes what belongs to the reply from `chunk` on from `from`, and returns where it ends. Throws `ReplyError`.
-   */
   take(chunk: Uint8Array, from: number): number {
     if (this.#headIsWrong) return this.#takeWrong(chunk, from);
     const taken = Math.min(this.#replyBytes - this.#position, chunk.length - from);

@@ -5,7 +5,7 @@ import { packageVersion } from '../runtime/package.ts';
 import { type GitState, gitState, type Machine, machine } from './machine.ts';
 
 /** Changes whenever a reader of the former version would misread the new one. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 export interface ReportHead {
   readonly schema: 'ringkv-bench';

@@ -1,16 +1,18 @@
 /** The benchmark as a user runs it, small, so that it cannot rot: what it measures, what it says, and what it refuses. */
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, test } from 'vitest';
+import type { ConnectionsReport } from '../../bench/connections.ts';
 import type { EngineReport } from '../../bench/engine.ts';
 import type { MatrixReport } from '../../bench/matrix.ts';
 import type { GeneratorEvent, GeneratorPlan } from '../../bench/plan.ts';
 import type { StartReport } from '../../bench/start.ts';
 import { type Child, runtimes, startChild } from '../support/children.ts';
-import { node, run, startServe } from '../support/command.ts';
+import { entry, node, run, startServe } from '../support/command.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ringkv-bench-'));
 const here = runtimes().map(({ name }) => name);
@@ -56,21 +58,24 @@ test('matrix measures every cell that works and says why the others do not', asy
   const report = readJson<MatrixReport>(file);
   expect(report).toMatchObject({
     schema: 'ringkv-bench',
-    schemaVersion: 1,
+    schemaVersion: 2,
     suite: 'matrix',
-    flags: { keys: 2000, batches: [1, 16], connections: 4, rounds: 2, seed: 5, valueSize: 100 },
+    flags: { keys: 2000, batches: [1, 16], connections: 4, rounds: 2, seed: 5, valueSize: 100, controls: 'on' },
     machine: { cpus: expect.any(Number), kernel: expect.any(String) },
     workload: expect.stringMatching(/^[0-9a-f]{16}$/),
   });
   expect(Object.keys(report.versions).sort()).toEqual([...names].sort());
   expect(report.skipped.map(({ label }) => label)).toContain('bun on node');
-  expect(report.rounds).toHaveLength(2 * 2 * cells.length);
+  // Two rounds of two batch sizes, each cell and its control.
+  expect(report.rounds).toHaveLength(2 * 2 * 2 * cells.length);
+  expect(report.rounds.filter(({ control }) => control)).toHaveLength(report.rounds.length / 2);
   expect(new Set(report.cells.map(({ transport, runtime }) => `${transport} on ${runtime}`))).toEqual(new Set(cells));
   for (const { round, batch, figures } of report.rounds) {
     expect([1, 2]).toContain(round);
     expect(figures.seconds).toBeGreaterThanOrEqual(0.25);
     expect(figures.operations % batch).toBe(0);
     expect(figures.opsPerSecond).toBeCloseTo(figures.operations / figures.seconds, 5);
+    expect(figures.valueBytesPerSecond).toBeCloseTo(figures.opsPerSecond * 100, 3);
     expect(figures.p50Micros).toBeGreaterThan(0);
     expect(figures.p99Micros).toBeGreaterThanOrEqual(figures.p50Micros);
     expect(figures.maxMicros).toBeGreaterThanOrEqual(figures.p999Micros);
@@ -79,9 +84,9 @@ test('matrix measures every cell that works and says why the others do not', asy
     expect(figures.serverMicrosPerOp).toBeGreaterThan(0);
     expect(figures.serverPeakBytes).toBeGreaterThan(10 * 1024 * 1024);
   }
-  for (const { runtime, transport, batch, figures } of report.cells) {
+  for (const { runtime, transport, control, batch, figures } of report.cells) {
     const same = report.rounds.filter(
-      (one) => one.runtime === runtime && one.transport === transport && one.batch === batch,
+      (one) => one.runtime === runtime && one.transport === transport && one.control === control && one.batch === batch,
     );
     const samples = same.map((one) => one.figures.opsPerSecond);
     expect(figures.opsPerSecond).toMatchObject({ min: Math.min(...samples), max: Math.max(...samples) });
@@ -89,10 +94,74 @@ test('matrix measures every cell that works and says why the others do not', asy
 
   expect(stdout).toMatch(/^batch 1$/m);
   expect(stdout).toMatch(/^batch 16$/m);
-  for (const cell of cells) expect(stdout).toContain(`\n${cell}  `);
+  for (const cell of cells) {
+    expect(stdout).toContain(`\n${cell}  `);
+    expect(stdout).toContain(`\necho: ${cell}  `);
+  }
+  expect(stdout).toMatch(/ added µs\/op$/m);
+  expect(stdout).not.toContain('GB/s');
   expect(stdout).toMatch(/^skipped bun on node: .*Bun/m);
   expect(stdout).toContain('seed 5');
   expect(stdout).toContain(report.workload);
+});
+
+test('matrix tells bytes per second of large values, over the transport that was asked for, and without controls', async () => {
+  const file = join(folder, 'large.json');
+  const cell = ['--runtimes', 'node', '--transports', 'node,uws', '--generator', 'node', '--client-transport', 'node'];
+  const sizes = ['--value-size', '64k', '--batches', '1,4', '--connections', '4', '--rounds', '1', '--seconds', '0.2'];
+  const { code, stdout, stderr } = await run([
+    'bench',
+    'matrix',
+    ...cell,
+    ...sizes,
+    '--controls',
+    'off',
+    '--json',
+    file,
+  ]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const report = readJson<MatrixReport>(file);
+  // So many values of 64 KiB take 256 MiB.
+  expect(report).toMatchObject({ flags: { keys: 4096 }, generator: 'node', clientTransport: 'node' });
+  for (const { control, figures } of report.rounds) {
+    expect(control).toBe(false);
+    expect(figures.valueBytesPerSecond).toBeCloseTo(figures.opsPerSecond * 64 * 1024, 0);
+  }
+  expect(stdout).toContain('values GB/s');
+  expect(stdout).not.toContain('echo:');
+});
+
+test('connections tells what many of them cost, and how late they are served', async () => {
+  const file = join(folder, 'connections.json');
+  const sizes = ['--idle', '20', '--connections', '150', '--idle-seconds', '0.3', '--seconds', '0.6'];
+  const { code, stdout, stderr } = await run([
+    'bench',
+    'connections',
+    ...['--runtimes', 'node', '--transports', 'node', ...sizes, '--json', file],
+  ]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const report = readJson<ConnectionsReport>(file);
+  expect(report).toMatchObject({ schemaVersion: 2, suite: 'connections', flags: { idle: 20, connections: 150 } });
+  expect(report.rounds).toHaveLength(1);
+  const { figures } = report.rounds[0]!;
+  expect(figures.operations).toBeGreaterThan(0);
+  expect(figures.idleServerCores).toBeGreaterThan(0);
+  expect(figures.serverMicrosPerOp).toBeGreaterThan(0);
+  expect(figures.lateP99Micros).toBeGreaterThan(0);
+  expect(figures.p99Micros).toBeGreaterThanOrEqual(figures.p50Micros);
+  expect(figures.maxMicros).toBeGreaterThanOrEqual(figures.p999Micros);
+  expect(report.cells[0]!.figures.p99Micros.median).toBe(figures.p99Micros);
+  expect(stdout).toMatch(/^node on node +[\d.]+ %/m);
+});
+
+test('connections says which limit is too low, and what to do', async () => {
+  const script = 'ulimit -n 300 && exec "$NODE" "$ENTRY" bench connections --idle 10 --connections 1000';
+  const env = { ...process.env, NODE: node.command[0], ENTRY: entry };
+  const { status, stdout, stderr } = spawnSync('sh', ['-c', script], { env, encoding: 'utf8' });
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  expect(stderr).toMatch(
+    /--connections 1000 takes 1100 open files .* "ulimit -H -n" allows 300: .*--connections 200$/m,
+  );
 });
 
 test('engine and start tell their figures', async () => {
@@ -121,6 +190,11 @@ test('what makes no sense is refused before anything is measured', async () => {
     [['matrix', '--batches', '1,0'], 2, /--batches 1,0: expected a whole number/],
     [['matrix', '--runtimes', 'node', '--transports', 'bun'], 2, /bun on node: .*Bun/],
     [['matrix', '--json', join(folder, 'no', 'such', 'folder.json')], 1, /--json .*ENOENT/],
+    [['matrix', '--runtimes', 'node', '--client-transport', 'bun', '--generator', 'node'], 2, /on node over bun; /],
+    [['matrix', '--client-transport', 'uws'], 2, /--client-transport uws: expected node, bun/],
+    [['matrix', '--controls', 'yes'], 2, /--controls yes: expected on or off/],
+    [['connections', '--connections', '10', '--idle', '11'], 2, /--connections 10: expected at least --idle 11/],
+    [['connections', '--connections', '30000'], 2, /--connections 30000: expected a whole number from 1 to 25000/],
     [['engine', '--keys', '1000', '--grow-to', '1000'], 2, /--grow-to 1000: expected more than --keys 1000/],
   ];
   for (const [args, code, message] of refusals) {
@@ -165,6 +239,7 @@ test.each(lies)('a server that answers %s fails the run', async (_what, lie, mes
   stopAfterwards(server.child);
   const plan: GeneratorPlan = {
     address: await proxy(server.ready.address, lie),
+    control: false,
     connections: 2,
     depth: 1,
     keys: 2000,

@@ -54,21 +54,21 @@ test.each([1, 3])('stores and reads over connections with %i frames in flight', 
   ends.push(() => server.close(0));
   const load = await openLoad(server.address, { depth });
   await load.once(new FramePool(loading(0, KEYS), BATCH, values));
-  expect(server.info().keys).toBe(KEYS);
+  expect((await server.info()).keys).toBe(KEYS);
 
   const pool = new FramePool(ycsbB(800, KEYS, 1), BATCH, values);
-  const framesBefore = Number(server.info().frames);
+  const framesBefore = Number((await server.info()).frames);
   const run = load.endless(pool);
   // Round and round: more often than there are frames in the pool.
   while (run.framesDone <= pool.length) await new Promise(setImmediate);
   run.stop();
   await run.finished;
-  expect(server.info().frames).toBe(framesBefore + run.framesDone);
+  expect((await server.info()).frames).toBe(framesBefore + run.framesDone);
   expect(run.latency.percentiles().p50Micros).toBeGreaterThan(0);
 
   // The same connections do for the next pool.
   await load.once(new FramePool(ycsbB(30, KEYS, 2), 1, values));
-  expect(server.info().frames).toBe(framesBefore + run.framesDone + 30);
+  expect((await server.info()).frames).toBe(framesBefore + run.framesDone + 30);
 });
 
 test('a key that is not there ends the run', async () => {

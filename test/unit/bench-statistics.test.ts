@@ -37,6 +37,17 @@ describe('latency', () => {
     expect(maxMicros / 250_000).toBeCloseTo(1, 2);
   });
 
+  test('has no percentile above the greatest', () => {
+    const histogram = new LatencyHistogram();
+    histogram.record(5.2332);
+    expect(histogram.percentiles()).toEqual({
+      p50Micros: 5233.2,
+      p99Micros: 5233.2,
+      p999Micros: 5233.2,
+      maxMicros: 5233.2,
+    });
+  });
+
   test('counts what is longer than a minute as a minute', () => {
     const histogram = new LatencyHistogram();
     histogram.record(120_000);

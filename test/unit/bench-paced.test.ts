@@ -1,0 +1,89 @@
+/** The benchmark's open loop: frames leave when they are due, and latency counts from then on. */
+import { afterEach, expect, test } from 'vitest';
+import { FramePool } from '../../bench/frames.ts';
+import { PacedRun } from '../../bench/paced-run.ts';
+import { Peer } from '../../bench/peer.ts';
+import { loading, Values } from '../../bench/workload.ts';
+import type { Connection } from '../../transports/transport.ts';
+import { encode } from '../support/bytes.ts';
+import { frame } from '../support/wire.ts';
+
+const pool = new FramePool(loading(0, 100), 1, new Values(50));
+const reply = frame(encode([true]));
+const runs: PacedRun[] = [];
+
+afterEach(() => {
+  for (const run of runs.splice(0)) run.stop();
+});
+
+/** Connections that note when something is sent over them, and which one it was. */
+function sinks(count: number, capacity = 100) {
+  const sent: { readonly peer: number; readonly atMs: number }[] = [];
+  let onSend = (): void => {};
+  const peers = Array.from({ length: count }, (_, peer) => {
+    const connection: Connection = {
+      framing: 'stream',
+      pendingBytes: 0,
+      send() {
+        sent.push({ peer, atMs: performance.now() });
+        onSend();
+      },
+      pauseReading() {},
+      resumeReading() {},
+      end() {},
+      destroy() {},
+    };
+    return new Peer(connection, capacity);
+  });
+  const reached = (total: number) =>
+    new Promise<void>((resolve) => {
+      onSend = () => {
+        if (sent.length >= total) resolve();
+      };
+    });
+  return { peers, sent, reached };
+}
+
+function start(peers: readonly Peer[], everyMs: number): PacedRun {
+  const run = new PacedRun(pool, peers, everyMs);
+  runs.push(run);
+  return run;
+}
+
+test('each connection has its turn, none before its time, whether replies come or not', async () => {
+  const { peers, sent, reached } = sinks(4);
+  const startMs = performance.now();
+  start(peers, 20);
+  await reached(12);
+  for (const [number, { peer, atMs }] of sent.entries()) {
+    expect(peer).toBe(number % 4);
+    expect(atMs - startMs).toBeGreaterThanOrEqual(number * 5);
+  }
+});
+
+test('latency counts from the time a frame was due, however late it was sent', async () => {
+  const { peers, sent, reached } = sinks(1, 10_000);
+  const run = start(peers, 1);
+  // Nothing else runs meanwhile: frames become due and can't be sent.
+  const stalledMs = performance.now();
+  while (performance.now() - stalledMs < 50);
+  await reached(3);
+  run.stop();
+  for (const _ of sent) peers[0]!.data(reply);
+  await run.finished;
+  expect(run.framesDone).toBe(sent.length);
+  expect(run.lateness.percentiles().maxMicros).toBeGreaterThan(40_000);
+  expect(run.latency.percentiles().maxMicros).toBeGreaterThan(40_000);
+});
+
+test('too many frames without a reply end the run', async () => {
+  const { peers } = sinks(1, 5);
+  await expect(start(peers, 1).finished).rejects.toThrow('no reply to the oldest of 5 frames in flight');
+});
+
+test('a connection that is lost ends the run', async () => {
+  const { peers } = sinks(2);
+  const run = start(peers, 1000);
+  peers[1]!.close();
+  await expect(run.finished).rejects.toThrow('a connection to the server is lost');
+});
