@@ -7,11 +7,12 @@ import { concat, encode, fromHex } from '../support/bytes.ts';
 import type { Runtime } from '../support/children.ts';
 import { type ServerChild, startServe } from '../support/command.ts';
 import { frame, request, WireClient, type WireError } from '../support/wire.ts';
+import { messageFraming, messageUnreadable } from './server-messages.ts';
 
 export interface ServerCell {
   readonly runtime: Runtime;
   readonly transport: string;
-  /** What `--listen` gets. */
+  /** What `--listen` gets; its kind tells how the cell frames. */
   readonly listen: string;
 }
 
@@ -37,6 +38,7 @@ const INFO = 34;
 type Info = Record<string, number>;
 
 export function serverSuite({ runtime, transport, listen }: ServerCell): void {
+  const isStream = !listen.startsWith('ws:');
   let server: ServerChild;
   let client: WireClient;
 
@@ -177,34 +179,8 @@ export function serverSuite({ runtime, transport, listen }: ServerCell): void {
   });
 
   describe('framing', () => {
-    const stream = concat(
-      request([SET, 'split', 'x'.repeat(40)], [GET, 'split']),
-      request(),
-      request([PING, [1, 2, 3]]),
-    );
-    const replies = [[true, 'x'.repeat(40)], [], [[1, 2, 3]]];
-
-    test('byte by byte', async () => {
-      const peer = await dial();
-      for (const byte of stream) {
-        peer.peer.write(Uint8Array.of(byte));
-        // Hand each byte to the kernel on its own.
-        await new Promise(setImmediate);
-      }
-      for (const reply of replies) expect(await peer.reply()).toEqual(reply);
-      await peer.close();
-    });
-
-    test('split at every point', async () => {
-      const peer = await dial();
-      for (let at = 1; at < stream.length; at++) {
-        peer.peer.write(stream.subarray(0, at));
-        await client.call([PING]);
-        peer.peer.write(stream.subarray(at));
-        for (const reply of replies) expect(await peer.reply()).toEqual(reply);
-      }
-      await peer.close();
-    });
+    if (isStream) streamFraming(dial);
+    else messageFraming(() => server.ready.address, runtime.name);
 
     test('a thousand frames in flight are answered in their order', async () => {
       const peer = await dial();
@@ -240,35 +216,15 @@ export function serverSuite({ runtime, transport, listen }: ServerCell): void {
   });
 
   describe('the end of a connection', () => {
-    test('who half-closes gets the replies to all it sent, then the end', async () => {
-      const peer = await dial();
-      peer.peer.write(concat(request([SET, 'last', 1]), request([GET, 'last'])));
-      peer.peer.end();
-      expect(await peer.reply()).toEqual([true]);
-      expect(await peer.reply()).toEqual([1]);
-      await peer.peer.ended;
-      await peer.peer.closed;
-    });
-
-    test('who half-closes inside a frame is told so', async () => {
-      const peer = await dial();
-      peer.peer.write(concat(request([PING]), request([PING]).subarray(0, 6)));
-      peer.peer.end();
-      expect(await peer.reply()).toEqual(['PONG']);
-      expect(await peer.reply()).toMatchObject({ error: 'FRAME' });
-      await peer.peer.ended;
-    });
+    if (isStream) halfClosing(dial);
 
     const unreadable: [string, Uint8Array, string][] = [
-      ['another first byte', Buffer.from('*1\r\n$4\r\nPING\r\n'), 'FRAME'],
-      ['an HTTP request', Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'), 'FRAME'],
+      ...(isStream ? streamUnreadable : messageUnreadable),
       ['a payload that is no array', frame(encode({ no: 'array' })), 'FRAME'],
       ['truncated MessagePack', frame(Uint8Array.of(0x92, 0xc0)), 'FRAME'],
       ['bytes after the array', frame(Uint8Array.of(0x90, 0xc0)), 'FRAME'],
       ['nesting without end', frame(concat(new Uint8Array(50).fill(0x91), Uint8Array.of(0xc0))), 'FRAME'],
       ['an empty payload', frame(new Uint8Array(0)), 'FRAME'],
-      ['a header that claims 4 GiB', Uint8Array.of(0xce, 0xff, 0xff, 0xff, 0xff), 'SIZE'],
-      ['one byte more than maxFrame', Uint8Array.of(0xce, 0x01, 0x00, 0x00, 0x01), 'SIZE'],
     ];
     test.each(unreadable)('%s: its error, after the replies before it, and the end', async (_, bytes, code) => {
       const peer = await dial();
@@ -319,8 +275,8 @@ export function serverSuite({ runtime, transport, listen }: ServerCell): void {
     for (let i = 0; i < 50; i++) expect(await client.call([PING])).toEqual(['PONG']);
     const { residentBytes: during } = await info();
     expect(during! - before!).toBeLessThan(32 * MiB);
-    // The server has stopped reading, so some of what was written is still here.
-    expect(slow.peer.unsentBytes).toBeGreaterThan(0);
+    // The server has stopped reading, so some of what was written is still here. A WebSocket can't be stopped.
+    if (isStream) expect(slow.peer.unsentBytes).toBeGreaterThan(0);
 
     slow.peer.resume();
     for (let i = 0; i < asked; i++) {
@@ -331,5 +287,65 @@ export function serverSuite({ runtime, transport, listen }: ServerCell): void {
     for (let i = 0; i < 200; i++) expect(await slow.reply()).toEqual(['x'.repeat(60_000)]);
     await slow.close();
     await client.call([DEL, 'heavy']);
+  });
+}
+
+// What only a stream of bytes can do; `server-messages.ts` has what only messages can
+
+type Dial = () => Promise<WireClient>;
+
+const streamUnreadable: [string, Uint8Array, string][] = [
+  ['another first byte', Buffer.from('*1\r\n$4\r\nPING\r\n'), 'FRAME'],
+  ['an HTTP request', Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'), 'FRAME'],
+  ['a header that claims 4 GiB', Uint8Array.of(0xce, 0xff, 0xff, 0xff, 0xff), 'SIZE'],
+  ['one byte more than maxFrame', Uint8Array.of(0xce, 0x01, 0x00, 0x00, 0x01), 'SIZE'],
+];
+
+function streamFraming(dial: Dial): void {
+  const stream = concat(request([SET, 'split', 'x'.repeat(40)], [GET, 'split']), request(), request([PING, [1, 2, 3]]));
+  const replies = [[true, 'x'.repeat(40)], [], [[1, 2, 3]]];
+
+  test('byte by byte', async () => {
+    const peer = await dial();
+    for (const byte of stream) {
+      peer.peer.write(Uint8Array.of(byte));
+      // Hand each byte to the kernel on its own.
+      await new Promise(setImmediate);
+    }
+    for (const reply of replies) expect(await peer.reply()).toEqual(reply);
+    await peer.close();
+  });
+
+  test('split at every point', async () => {
+    const peer = await dial();
+    const other = await dial();
+    for (let at = 1; at < stream.length; at++) {
+      peer.peer.write(stream.subarray(0, at));
+      await other.call([PING]);
+      peer.peer.write(stream.subarray(at));
+      for (const reply of replies) expect(await peer.reply()).toEqual(reply);
+    }
+    await Promise.all([peer.close(), other.close()]);
+  });
+}
+
+function halfClosing(dial: Dial): void {
+  test('who half-closes gets the replies to all it sent, then the end', async () => {
+    const peer = await dial();
+    peer.peer.write(concat(request([SET, 'last', 1]), request([GET, 'last'])));
+    peer.peer.end();
+    expect(await peer.reply()).toEqual([true]);
+    expect(await peer.reply()).toEqual([1]);
+    await peer.peer.ended;
+    await peer.peer.closed;
+  });
+
+  test('who half-closes inside a frame is told so', async () => {
+    const peer = await dial();
+    peer.peer.write(concat(request([PING]), request([PING]).subarray(0, 6)));
+    peer.peer.end();
+    expect(await peer.reply()).toEqual(['PONG']);
+    expect(await peer.reply()).toMatchObject({ error: 'FRAME' });
+    await peer.peer.ended;
   });
 }

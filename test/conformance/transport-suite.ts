@@ -9,14 +9,18 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Framing } from '../../core/connection.ts';
+import type { TransportName } from '../../transports/transport.ts';
 import { type Child, type Runtime, startChild } from '../support/children.ts';
 import { dialSocket, type Peer, type ServerUnderTest, startServer } from '../support/transport-peers.ts';
+import { closesAsAWhole, messageClientSuite, messageSuite } from './transport-messages.ts';
+import { closesByHalves, streamSuite } from './transport-streams.ts';
 
 /** One transport on one runtime, reached at one kind of address. */
 export interface Cell {
-  readonly transport: 'node' | 'bun' | 'deno';
+  readonly transport: Exclude<TransportName, 'memory'>;
   readonly runtime: Runtime;
-  readonly kind: 'tcp' | 'unix';
+  readonly kind: 'tcp' | 'unix' | 'ws';
 }
 
 const MEBIBYTE = 1024 * 1024;
@@ -33,8 +37,18 @@ function seededRandom(seed: number): () => number {
   };
 }
 
-/** Behaviour of a server, whatever carries it. `start` gives a fresh one; `resets`: whether a peer can reset. */
-export function serverSuite(start: () => Promise<ServerUnderTest>, floodBytes: () => Uint8Array, resets = true): void {
+export interface ServerTraits {
+  readonly framing: Framing;
+  /** Whether a peer can reset. */
+  readonly resets: boolean;
+}
+
+/** Behaviour of a server, whatever carries it. `start` gives a fresh one. */
+export function serverSuite(
+  start: () => Promise<ServerUnderTest>,
+  floodBytes: () => Uint8Array,
+  { framing, resets }: ServerTraits,
+): void {
   let server: ServerUnderTest;
   beforeAll(async () => {
     server = await start();
@@ -70,64 +84,12 @@ export function serverSuite(start: () => Promise<ServerUnderTest>, floodBytes: (
     );
   });
 
-  it('answers all that came before the peer half-closed', async () => {
-    const peer = await server.dial();
-    const sent = randomBytes(6 * MEBIBYTE);
-    peer.pause();
-    peer.write(Buffer.from('e'));
-    peer.write(sent);
-    peer.end();
-    peer.resume();
-    expect((await peer.read(sent.length)).equals(sent)).toBe(true);
-    await peer.ended;
-    await server.event(/^close \d+ mode e clean/);
-  });
-
-  it('answers bytes and the end of the stream that come together', async () => {
-    for (let i = 0; i < 50; i++) {
-      const peer = await server.dial();
-      peer.write(Buffer.from('eping'));
-      peer.end();
-      expect(String(await peer.read(4))).toBe('ping');
-      await peer.ended;
-    }
-  });
-
-  it('half-closes and goes on receiving', async () => {
-    const peer = await server.dial();
-    const before = await server.stats();
-    peer.write(Buffer.from('h'));
-    expect(String(await peer.read(3))).toBe('bye');
-    await peer.ended;
-    peer.write(randomBytes(100_000));
-    peer.end();
-    await server.event(/^close \d+ mode h clean/);
-    expect((await server.stats()).received - before.received).toBe(100_000);
-  });
-
   it('closes when it destroys the connection', async () => {
     const peer = await server.dial();
     peer.write(Buffer.from('d'));
     await Promise.race([peer.ended, peer.closed]);
     peer.destroy();
     await server.event(/^close \d+ mode d/);
-  });
-
-  it('really stops reading while paused, and goes on where it stopped', async () => {
-    const peer = await server.dial();
-    const before = await server.stats();
-    peer.write(Buffer.from('p'));
-    peer.write(new Uint8Array(32 * MEBIBYTE));
-    peer.end();
-    // Each round trip gives the server every chance to read on; the one call that may be under way brings 64 KiB or so.
-    for (let i = 0; i < 30; i++) {
-      expect((await server.stats()).received - before.received).toBeLessThanOrEqual(MEBIBYTE);
-    }
-    expect(peer.unsentBytes).toBeGreaterThan(16 * MEBIBYTE);
-    server.command('resume');
-    await server.event(/^end \d+ mode p/);
-    expect((await server.stats()).received - before.received).toBe(32 * MEBIBYTE);
-    await server.event(/^close \d+ mode p clean/);
   });
 
   it('keeps what the peer does not take, tells how much that is, and when it is gone', async () => {
@@ -165,19 +127,6 @@ export function serverSuite(start: () => Promise<ServerUnderTest>, floodBytes: (
     await slow.ended;
   });
 
-  it('sends everything before it half-closes, when the peer ends with a reply under way', async () => {
-    const peer = await server.dial();
-    peer.pause();
-    peer.write(Buffer.from('f'));
-    peer.end();
-    await server.event(/^end \d+ mode f/);
-    peer.resume();
-    const expected = floodBytes();
-    expect((await peer.read(expected.length)).equals(expected)).toBe(true);
-    await peer.ended;
-    await server.event(/^close \d+ mode f clean/);
-  });
-
   it('tells of a reset as the error of close', async () => {
     const peer = await server.dial();
     peer.write(Buffer.from('ex'));
@@ -207,6 +156,8 @@ export function serverSuite(start: () => Promise<ServerUnderTest>, floodBytes: (
       else peer.end();
     }
     await server.clear();
+    // A WebSocket is over with its close frames, a moment before its descriptor is; a leak fails this by the time limit.
+    if (framing === 'message') while ((await server.stats()).descriptors > before.descriptors);
     expect((await server.stats()).descriptors).toBe(before.descriptors);
   });
 
@@ -216,33 +167,12 @@ export function serverSuite(start: () => Promise<ServerUnderTest>, floodBytes: (
     expect(message).toBe(`can't listen on ${server.address}: address already in use (EADDRINUSE)`);
   });
 
+  if (framing === 'stream') streamSuite(() => server, floodBytes);
+  else messageSuite(() => server);
+
   describe('closing', () => {
-    it('sends what is pending, half-closes, accepts nobody any more, and resolves when all have gone', async () => {
-      const closing = await start();
-      const slow = await closing.dial();
-      const idle = await closing.dial();
-      idle.write(Buffer.from('ex'));
-      await idle.read(1);
-      slow.pause();
-      slow.write(Buffer.from('f'));
-      await closing.event(/^pending/);
-      closing.command('close 60000');
-      await idle.ended;
-      // Nobody would answer this, so nobody reads it; it must not cost the other direction what is on its way.
-      idle.write(Buffer.from('late'));
-      idle.end();
-      await expect(closing.dial()).rejects.toThrow(/ECONNREFUSED|ENOENT/);
-      slow.write(new Uint8Array(MEBIBYTE));
-      slow.resume();
-      const expected = floodBytes();
-      expect((await slow.read(expected.length)).equals(expected)).toBe(true);
-      await slow.ended;
-      expect(closing.lines.some((line) => line.startsWith('closed'))).toBe(false);
-      slow.end();
-      await closing.event(/^closed 0/);
-      expect(closing.lines.filter((line) => line.startsWith('WRONG'))).toEqual([]);
-      await closing.stop();
-    });
+    if (framing === 'stream') closesByHalves(start, floodBytes);
+    else closesAsAWhole(start, floodBytes);
 
     it('cuts off after the grace time who does not leave', async () => {
       const closing = await start();
@@ -264,11 +194,14 @@ export function socketSuite(cell: Cell, floodBytes: () => Uint8Array): void {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   let count = 0;
   const freshPath = () => join(folder, `${++count}.sock`);
-  const freshAddress = () => (cell.kind === 'tcp' ? 'tcp://127.0.0.1:0' : `unix:${freshPath()}`);
+  const freshAddress = () => (cell.kind === 'unix' ? `unix:${freshPath()}` : `${cell.kind}://127.0.0.1:0`);
 
+  const framing = cell.kind === 'ws' ? 'message' : 'stream';
+  const traits = { framing, resets: cell.kind !== 'unix' } as const;
   describe('server', () =>
-    serverSuite(() => startServer(cell.runtime, cell.transport, freshAddress()), floodBytes, cell.kind === 'tcp'));
-  describe('client', () => clientSuite(cell, freshAddress, floodBytes));
+    serverSuite(() => startServer(cell.runtime, cell.transport, freshAddress()), floodBytes, traits));
+  describe('client', () =>
+    cell.kind === 'ws' ? messageClientSuite(cell, floodBytes) : clientSuite(cell, freshAddress, floodBytes));
   if (cell.kind === 'unix') describe('socket file', () => socketFileSuite(cell, freshPath));
   else describe('address', () => addressSuite(cell));
 }
@@ -335,6 +268,7 @@ function clientSuite(cell: Cell, freshAddress: () => string, floodBytes: () => U
 }
 
 function addressSuite(cell: Cell): void {
+  const { kind } = cell;
   const refusal = async (address: string): Promise<string> => {
     const child = startChild(cell.runtime, 'test/support/transport-app.mjs', [cell.transport, 'serve', address]);
     const [line] = await child.waitForLine(/^(refused|listening) .*/);
@@ -343,21 +277,23 @@ function addressSuite(cell: Cell): void {
   };
 
   it('listens on IPv6', async () => {
-    expect(await refusal('tcp://[::1]:0')).toMatch(/^listening tcp:\/\/\[::1\]:[1-9]\d*$/);
+    expect(await refusal(`${kind}://[::1]:0`)).toMatch(new RegExp(`^listening ${kind}://\\[::1\\]:[1-9]\\d*$`));
   });
 
   it('names address and cause when it can not listen', async () => {
     // Deno's `node:net` (2.9) tells EINVAL of every address it can't bind to; elsewhere it is the kernel's own code.
     const pinned = cell.transport === 'node' && cell.runtime.name === 'deno';
-    expect(await refusal('tcp://192.0.2.1:7464')).toBe(
+    expect(await refusal(`${kind}://192.0.2.1:7464`)).toBe(
       pinned
-        ? "refused EINVAL can't listen on tcp://192.0.2.1:7464: invalid address (EINVAL)"
-        : "refused EADDRNOTAVAIL can't listen on tcp://192.0.2.1:7464: no address of this machine (EADDRNOTAVAIL)",
+        ? `refused EINVAL can't listen on ${kind}://192.0.2.1:7464: invalid address (EINVAL)`
+        : `refused EADDRNOTAVAIL can't listen on ${kind}://192.0.2.1:7464: no address of this machine (EADDRNOTAVAIL)`,
     );
-    expect(await refusal('tcp://no-such-host.invalid:7464')).toMatch(
-      /^refused \S+ can't listen on tcp:\/\/no-such-host\.invalid:7464: /,
+    expect(await refusal(`${kind}://no-such-host.invalid:7464`)).toMatch(
+      new RegExp(`^refused \\S+ can't listen on ${kind}://no-such-host\\.invalid:7464: `),
     );
-    expect(await refusal('memory:x')).toMatch(/^refused UNSUPPORTED .* its addresses are tcp and unix$/);
+    expect(await refusal('memory:x')).toMatch(
+      kind === 'ws' ? /^refused UNSUPPORTED .* its addresses are ws$/ : /^refused UNSUPPORTED .* are tcp and unix$/,
+    );
   });
 }
 

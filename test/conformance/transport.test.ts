@@ -1,7 +1,7 @@
 /** The conformance suite of the transports: `memory` in this process first, then every runtime × transport. */
 import { describe, expect, it } from 'vitest';
 import { createMemoryTransport } from '../../transports/memory.ts';
-import { naturalTransport } from '../../transports/transports.ts';
+import { describeCells } from '../support/cells.ts';
 import { runtimes, startChild } from '../support/children.ts';
 import { floodBytes } from '../support/transport-app.mjs';
 import { startMemoryServer } from '../support/transport-peers.ts';
@@ -9,29 +9,33 @@ import { serverSuite, socketSuite } from './transport-suite.ts';
 
 const memory = createMemoryTransport();
 let names = 0;
-describe('memory', () => serverSuite(() => startMemoryServer(memory, `memory:${++names}`), floodBytes));
+const traits = { framing: 'stream', resets: true } as const;
+describe('memory', () => serverSuite(() => startMemoryServer(memory, `memory:${++names}`), floodBytes, traits));
 
-const found = runtimes();
-for (const name of ['node', 'bun', 'deno'] as const) {
-  const runtime = found.find((candidate) => candidate.name === name);
-  if (runtime === undefined) {
-    describe.skip(`${name}: neither in node_modules/.bin nor on PATH`, () => it('serves', () => {}));
-    continue;
-  }
-  for (const transport of new Set(['node', naturalTransport(name)] as const)) {
-    for (const kind of ['tcp', 'unix'] as const) {
-      describe(`${transport} on ${name}, ${kind}`, () => socketSuite({ transport, runtime, kind }, floodBytes));
-    }
-  }
-  for (const foreign of (['bun', 'deno'] as const).filter((transport) => transport !== name)) {
+describeCells(({ runtime, transport, kinds }) => {
+  for (const kind of kinds) describe(kind, () => socketSuite({ transport, runtime, kind }, floodBytes));
+});
+
+/** The transports that are part of one runtime. */
+const belonging = [
+  ['bun', 'bun'],
+  ['deno', 'deno'],
+  ['uws', 'node'],
+  ['bun-ws', 'bun'],
+  ['deno-ws', 'deno'],
+] as const;
+
+for (const runtime of runtimes()) {
+  const { name } = runtime;
+  for (const [foreign, needed] of belonging.filter(([, owner]) => owner !== name)) {
     it(`${foreign} on ${name} is refused with reason and remedy`, async () => {
       const args = [foreign, 'serve', 'tcp://127.0.0.1:0'];
       const child = startChild(runtime, 'test/support/transport-app.mjs', args);
       const [line] = await child.waitForLine(/^(refused|listening).*/);
       expect(line.toLowerCase()).toMatch(
         new RegExp(
-          `^refused unavailable transport ${foreign} can't run here: needs ${foreign}; ` +
-            `this is ${name} [0-9.]+; start with --runtime ${foreign}$`,
+          `^refused unavailable transport ${foreign} can't run here: needs ${needed}; ` +
+            `this is ${name} [0-9.]+; start with --runtime ${needed}$`,
         ),
       );
       await child.stop();

@@ -35,6 +35,7 @@ process.exit(0);
 
 /** The same entry points as TypeScript sees them. */
 const TYPED_PROGRAM = `
+import { connect as connectFromPage } from 'ringkv/browser';
 import { type Client, connect } from 'ringkv/client';
 import { type Server, startServer } from 'ringkv/server';
 import { openStore } from 'ringkv/store';
@@ -46,6 +47,8 @@ const store = openStore();
 const embedded: number | undefined | null = store.get<number>('a');
 // @ts-expect-error there is no such engine
 await startServer({ engine: 'redis' });
+// @ts-expect-error a page has nothing but its WebSocket
+await connectFromPage({ address: 'ws://127.0.0.1:7464', transport: 'node' });
 export { value, embedded };
 `;
 

@@ -42,6 +42,8 @@ export interface Ready {
   readonly runtime: string;
   readonly engine: string;
   readonly pid: number;
+  /** Of several; undefined when there is one. */
+  readonly shards?: number;
 }
 
 export interface ServerChild {
@@ -49,13 +51,13 @@ export interface ServerChild {
   readonly ready: Ready;
 }
 
-const READY_LINE = /^ringkv (\S+) ready (\S+) transport=(\S+) runtime=(\S+) engine=(\S+) pid=(\d+)$/;
+const READY_LINE = /^ringkv (\S+) ready (\S+) transport=(\S+) runtime=(\S+) engine=(\S+) pid=(\d+)(?: shards=(\d+))?$/;
 
 /** Starts `serve` on a free port of loopback, unless `args` say where, and waits for its ready line. */
 export async function startServe(args: readonly string[] = [], options: RunOptions = {}): Promise<ServerChild> {
   const where = args.includes('--listen') ? [] : ['--listen', 'tcp://127.0.0.1:0'];
   const child = startChild(options.runtime ?? node, options.script ?? entry, ['serve', ...where, ...args], options);
-  const [, version, address, transport, runtime, engine, pid] = await child.waitForLine(READY_LINE);
+  const [, version, address, transport, runtime, engine, pid, shards] = await child.waitForLine(READY_LINE);
   return {
     child,
     ready: {
@@ -65,6 +67,7 @@ export async function startServe(args: readonly string[] = [], options: RunOptio
       runtime: runtime!,
       engine: engine!,
       pid: Number(pid),
+      ...(shards === undefined ? {} : { shards: Number(shards) }),
     },
   };
 }

@@ -37,6 +37,7 @@ export async function startApp(transport, address, formatAddress, print) {
   const turn = new Set();
   let opened = 0;
   let received = 0;
+  let ticks = 0;
 
   const app = {
     open(connection) {
@@ -114,6 +115,9 @@ export async function startApp(transport, address, formatAddress, print) {
       for (const session of turn) if (session.mode === 'e') session.flush();
       turn.clear();
     },
+    tick() {
+      ticks++;
+    },
   };
 
   const listener = await transport.listen(address, app);
@@ -129,7 +133,7 @@ export async function startApp(transport, address, formatAddress, print) {
         } catch {
           // Only Linux tells.
         }
-        print(`stats ${JSON.stringify({ open: sessions.size, received, descriptors })}`);
+        print(`stats ${JSON.stringify({ open: sessions.size, received, descriptors, ticks })}`);
       } else if (name === 'resume') {
         for (const { connection, mode } of sessions.values()) if (mode === 'p') connection.resumeReading();
       } else if (name === 'listen') {
@@ -170,13 +174,15 @@ export async function playScenario(transport, address, scenario) {
         position += piece.length;
         size = ((size * 7) % 100_003) + 1;
       }
-      if (position === sent.length && scenario === 'echo') connection.end();
+      // A connection that carries messages is closed as a whole: not before the echo is here.
+      if (position === sent.length && scenario === 'echo' && connection.framing === 'stream') connection.end();
     };
     return {
       start: sendMore,
       data(bytes) {
         for (let i = 0; i < bytes.length; i++) if (bytes[i] !== sent[received + i]) wrong++;
         received += bytes.length;
+        if (received === sent.length && connection.framing === 'message') connection.end();
       },
       drain: sendMore,
       end() {

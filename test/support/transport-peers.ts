@@ -1,12 +1,13 @@
 /**
  * Both ends of what the conformance suite tests: a server under test, in a child process or here, and a peer that talks
- * to it, over `node:net` or through the transport `memory`.
+ * to it, over `node:net`, the package `ws`, or through the transport `memory`.
  */
 import { connect } from 'node:net';
 import { formatAddress, parseAddress } from '../../transports/address.ts';
 import type { Transport } from '../../transports/transport.ts';
 import { type Runtime, startChild } from './children.ts';
 import { startApp } from './transport-app.mjs';
+import { dialWebSocket } from './websocket-peer.ts';
 
 /** How often the server is asked whether all connections have gone before that counts as a failure. */
 const CLEAR_ROUNDS_MAX = 2000;
@@ -110,7 +111,7 @@ export async function startServer(runtime: Runtime, transport: string, address: 
     bound!,
     events,
     (line) => child.stdin.write(`${line}\n`),
-    () => dialSocket(bound!),
+    () => (bound!.startsWith('ws:') ? dialWebSocket(bound!) : dialSocket(bound!)),
     async () => {
       await child.stop();
     },
@@ -169,7 +170,7 @@ function serverUnderTest(
 }
 
 /** What a peer has received, and who waits for more of it. */
-class Inbox {
+export class Inbox {
   #chunks: Buffer[] = [];
   #bytes = 0;
   #wanted = 0;
@@ -199,7 +200,8 @@ class Inbox {
 
   #settle(): void {
     if (this.#bytes >= this.#wanted) {
-      const all = Buffer.concat(this.#chunks);
+      const [only] = this.#chunks;
+      const all = this.#chunks.length === 1 ? only! : Buffer.concat(this.#chunks);
       this.#resolve(all.subarray(0, this.#wanted));
       this.#chunks = [all.subarray(this.#wanted)];
       this.#bytes -= this.#wanted;
@@ -214,7 +216,9 @@ class Inbox {
 /** A peer over `node:net`. */
 export async function dialSocket(text: string): Promise<Peer> {
   const address = parseAddress(text);
-  if (address.kind === 'memory') throw new TypeError('node:net has no memory addresses');
+  if (address.kind === 'memory' || address.kind === 'ws') {
+    throw new TypeError(`node:net has no addresses of the kind ${address.kind}`);
+  }
   const socket = connect({ ...address, allowHalfOpen: true, noDelay: true });
   const inbox = new Inbox();
   const ended = new Promise<void>((resolve) => socket.once('end', resolve));

@@ -130,7 +130,7 @@ async function runExample(body: string, createEngine: typeof createSwissEngine):
     engine: createEngine(),
     identity: { version: '0.0.0', runtime: 'test/0', transport: 'memory' },
     now: () => nowMs,
-    url: () => 'memory:docs',
+    shards: () => [[0, 16_383, 'memory:docs']],
   });
   const transport = createMemoryTransport();
   const address = { kind: 'memory', name: 'docs' } as const;

@@ -1,0 +1,63 @@
+/** The command over WebSocket: every server that speaks it with the shell on every runtime, and what is said when it is asked wrongly. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createTransport, naturalTransport } from '../../transports/transports.ts';
+import { runtimes } from '../support/children.ts';
+import { run, type ServerChild, startServe } from '../support/command.ts';
+
+const found = runtimes();
+
+for (const runtime of found) {
+  const transport = naturalTransport(runtime.name, 'ws');
+  const availability = createTransport(transport).availability();
+  const reason = runtime.name === 'node' && !availability.available ? `: skipped, it ${availability.reason}` : '';
+
+  describe.skipIf(reason !== '')(`${transport} on ${runtime.name}${reason}`, () => {
+    let server: ServerChild;
+    beforeAll(async () => {
+      server = await startServe(['--listen', 'ws://127.0.0.1:0'], { runtime });
+    });
+    afterAll(async () => {
+      expect(await server?.child.stop()).toBe(0);
+    });
+
+    test('an address of WebSocket is enough to choose it', () => {
+      expect(server.ready.transport).toBe(transport);
+      expect(server.ready.address).toMatch(/^ws:\/\/127\.0\.0\.1:[1-9]\d*$/);
+    });
+
+    test.each(found)('the shell on $name talks to it', async (client) => {
+      const input = `set from ${client.name}\nget from\nadd from 1\n`;
+      const outcome = await run(['shell', '--connect', server.ready.address], { runtime: client, input });
+      expect(outcome.stdout).toBe(`true\n"${client.name}"\n`);
+      expect([outcome.stderr.trim(), outcome.code]).toEqual(['error: value is not an integer', 1]);
+    });
+
+    test('a stream of bytes at an address of WebSocket is asked for in vain, and the error says what to write', async () => {
+      const tcp = server.ready.address.replace('ws:', 'tcp:');
+      const served = await run(['serve', '--transport', transport, '--listen', tcp], { runtime });
+      expect(served.stderr).toBe(
+        `ringkv: transport ${transport} can't listen on ${tcp}: its addresses are ws; write ${server.ready.address}\n`,
+      );
+      expect(served.code).toBe(1);
+    });
+
+    test('and the other way round', async () => {
+      const { address } = server.ready;
+      const args = ['shell', '--transport', 'node', '--connect', address, 'ping'];
+      const outcome = await run(args, { runtime });
+      expect(outcome.stderr).toBe(
+        `ringkv: transport node can't connect to ${address}: its addresses are tcp and unix; write ${address.replace('ws:', 'tcp:')}\n`,
+      );
+      expect(outcome.code).toBe(1);
+    });
+
+    test('a server that is told to stop closes its clients in good order', async () => {
+      const stopping = await startServe(['--listen', 'ws://127.0.0.1:0'], { runtime });
+      const socket = new (await import('ws')).WebSocket(stopping.ready.address);
+      await new Promise((resolve) => socket.once('open', resolve));
+      const closeCode = new Promise((resolve) => socket.once('close', resolve));
+      expect(await stopping.child.stop()).toBe(0);
+      expect(await closeCode).toBe(1000);
+    });
+  });
+}

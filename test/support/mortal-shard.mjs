@@ -1,0 +1,32 @@
+/**
+ * The script of a shard's thread that dies when it is told to, by what is written to the unix socket that its data names:
+ * `throw`, `reject` or `exit`; `hang` keeps it busy for ever. All else is the real script's.
+ */
+import { rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import process from 'node:process';
+import { workerData } from 'node:worker_threads';
+
+const path = `${process.env.RINGKV_TEST_SOCKET}.${workerData.slots.first}`;
+rmSync(path, { force: true });
+createServer((socket) => {
+  socket.on('error', () => {});
+  socket.on('data', (bytes) => {
+    switch (String(bytes)) {
+      case 'throw':
+        throw new Error('told to\n  die');
+      case 'reject':
+        void Promise.reject(new Error('told to reject'));
+        return;
+      case 'exit':
+        process.exit(3);
+        return;
+      case 'hang':
+        socket.write('hanging', () => {
+          for (;;);
+        });
+    }
+  });
+}).listen(path);
+
+await import('../../dist/runtime/shard-worker.js');
