@@ -8,11 +8,16 @@ import { join } from 'node:path';
 import { encode } from '@msgpack/msgpack';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Op } from '../../core/protocol.ts';
-import { type Child, root, runtimes } from '../support/children.ts';
+import { createUringTransport } from '../../transports/uring.ts';
+import { type Child, type Runtime, type RuntimeName, root, runtimes } from '../support/children.ts';
 import { entry, type RunOptions, run, type ServerChild, startServe } from '../support/command.ts';
 
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 const bun = runtimes().find(({ name }) => name === 'bun');
+const deno = runtimes().find(({ name }) => name === 'deno');
+const uring = createUringTransport().availability();
+/** What `serve` takes by itself, if it is not io_uring. */
+const autoTransport = (runtime: RuntimeName): string => (uring.available ? 'uring' : runtime);
 
 const children: Child[] = [];
 const folders: string[] = [];
@@ -89,7 +94,7 @@ describe.each(runtimes())('serve on $name', (runtime) => {
     expect(ready).toEqual({
       version,
       address: expect.stringMatching(/^tcp:\/\/127\.0\.0\.1:[1-9]\d*$/),
-      transport: runtime.name,
+      transport: autoTransport(runtime.name),
       runtime: `${runtime.name}/${/\d+\.\d+\.\d+/.exec(runtimeVersion)?.[0]}`,
       engine: 'swiss',
       pid: child.pid,
@@ -146,10 +151,35 @@ describe.each(runtimes())('serve on $name', (runtime) => {
   });
 });
 
+describe.skipIf(deno === undefined)('where io_uring can not be had', () => {
+  const [program = '', ...args] = deno?.command ?? [];
+  const runtime: Runtime = { name: 'deno', command: [program, ...args, '--deny-ffi'] };
+  const reason =
+    process.platform === 'linux'
+      ? 'needs foreign functions: Deno may not call them; start it with --allow-ffi'
+      : `needs Linux; this is ${process.platform}; take the runtime's own sockets: --transport auto`;
+
+  test('auto says why in one line, and takes the sockets of the runtime', async () => {
+    const { child, ready } = await serve([], { runtime });
+    expect(ready.transport).toBe('deno');
+    expect(child.stderr).toContain(`ringkv serves by the transport deno, since io_uring ${reason}\n`);
+    expect(await run(['shell', '--connect', ready.address, 'ping'])).toMatchObject({ code: 0, stdout: '"PONG"\n' });
+  });
+
+  test('uring says why in one line, and ends', async () => {
+    const outcome = await run(['serve', '--transport', 'uring'], { runtime });
+    expect(outcome).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `ringkv: transport uring can't run here: it ${reason}\n`,
+    });
+  });
+});
+
 describe.skipIf(bun === undefined)('serve --runtime bun, called under Node', () => {
   test('tells the pid of the process that serves, and passes signals and the exit code on', async () => {
     const { child, ready } = await serve(['--runtime', 'bun']);
-    expect(ready).toMatchObject({ transport: 'bun', runtime: expect.stringMatching(/^bun\//) });
+    expect(ready).toMatchObject({ transport: autoTransport('bun'), runtime: expect.stringMatching(/^bun\//) });
     expect(ready.pid).not.toBe(child.pid);
     expect(isRunning(ready.pid)).toBe(true);
     expect(await child.stop('SIGTERM')).toBe(0);
@@ -354,16 +384,21 @@ describe('doctor', () => {
         path: string | null;
         problem: string | null;
         transports: { name: string; works: boolean }[];
+        auto: string;
+        ring: string | null;
       }[];
     };
     const found = reports.filter(({ path }) => path !== null);
     expect(found.map(({ name }) => name)).toEqual(runtimes().map(({ name }) => name));
-    for (const { name, problem, transports } of found) {
+    for (const { name, problem, transports, auto, ring } of found) {
       expect(problem).toBeNull();
       const working = transports.filter(({ works }) => works).map((transport) => transport.name);
       // Those that need what may be missing here say why; the others have to work.
       const certain = working.filter((transport) => transport !== 'uws' && transport !== 'uring');
       expect(certain).toEqual(name === 'node' ? ['node'] : ['node', name, `${name}-ws`]);
+      expect(auto).toBe(autoTransport(name as RuntimeName));
+      expect(working.includes('uring')).toBe(uring.available);
+      expect(ring).toEqual(uring.available ? expect.stringMatching(/SINGLE_ISSUER.* \(Linux 6\.\d\)$/) : null);
     }
   });
 
@@ -371,6 +406,8 @@ describe('doctor', () => {
     const { code, stdout } = await run(['doctor', '--runtime', 'node']);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^node +works$/m);
+    expect(stdout).toMatch(new RegExp(`^auto +${autoTransport('node')}$`, 'm'));
+    expect(stdout).toMatch(/^\S+ \d+\.\d+\S*; io_uring: \S/m);
     expect(stdout).toMatch(/^bun on node: it needs Bun; this is Node /m);
   });
 });
