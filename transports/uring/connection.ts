@@ -25,7 +25,7 @@ import {
   MSG_NOSIGNAL,
   MSG_WAITALL,
 } from './constants.ts';
-import { type Loop, NOBODY, type Target, type Trial } from './loop.ts';
+import { type Loop, NOBODY, type Target, TRY, type Trial } from './loop.ts';
 import {
   prepCancel64,
   prepClose,
@@ -45,10 +45,9 @@ const WAIT_BYTES = 64 * 1024;
 
 // What completions are about.
 const RECEIVE = 1;
-const TRY = 2;
-const SEND = 3;
-const SHUTDOWN = 4;
-const CLOSE = 5;
+const SEND = 2;
+const SHUTDOWN = 3;
+const CLOSE = 4;
 
 /** How the connection is known to the kernel. */
 export interface Descriptor {

@@ -45,11 +45,14 @@ export interface Target {
   complete(what: number, result: number, flags: number): void;
 }
 
-/** A send that the kernel takes at once or not at all; see `Loop.try`. */
+/** A send that the kernel takes at once, without a completion, or in part or not at all, which it completes as `TRY`. */
 export interface Trial {
-  /** The kernel was entered, and every completion of that delivered. */
+  /** The kernel was entered, and the send completed if it did not succeed. */
   tried(): void;
 }
+
+/** What the user data of a trial is about. */
+export const TRY = -1;
 
 /** The target whose completions, but for those of the loop's own, are of no interest. */
 export const NOBODY = 0;
@@ -220,17 +223,22 @@ export class Loop {
 
     if (ring.sqReady() > 0 || ring.cqReady() === 0) this.#wait();
     let isTaken = ring.sqReady() === 0;
-    let completions = this.#deliver();
-    // What the kernel did not take, having no memory, must not be mistaken for what succeeded.
-    while (!isTaken) {
-      this.#enter(0);
-      isTaken = ring.sqReady() === 0;
-      completions += this.#deliver();
+    let completions = 0;
+    if (isTaken && !ring.cqOverflows) this.#deliverTrials(entered.length);
+    else {
+      // The kernel had no memory to take everything, or no room to tell of everything: that must not be taken for success.
+      completions = this.#deliver();
+      while (!isTaken) {
+        this.#enter(0);
+        isTaken = ring.sqReady() === 0;
+        completions += this.#deliver();
+      }
     }
     for (let i = 0; i < entered.length; i++) entered[i]!.tried();
     entered.length = 0;
     for (let i = 0; i < leases.length; i++) leases[i]!.release();
     leases.length = 0;
+    completions += this.#deliver();
 
     const { length } = this.#turnEnds;
     for (let i = 0; i < length; i++) this.#turnEnds[i]!();
@@ -251,6 +259,26 @@ export class Loop {
     for (const prepare of this.beforeEnter) prepare();
     const { ring } = this;
     this.#check(timeoutMs === undefined ? ring.submitAndWait(waitNr) : ring.submitAndWaitTimeout(waitNr, timeoutMs));
+  }
+
+  /**
+   * Delivers what trials have come to before all else, so that what comes next on their connections finds them done with,
+   * and their memory is free for the replies of this turn.
+   */
+  #deliverTrials(most: number): void {
+    const { ring } = this;
+    const { words } = ring;
+    const count = ring.cqReady();
+    let left = most;
+    for (let i = 0; i < count && left > 0; i++) {
+      const cqe = ring.cqe(i);
+      if (words[cqe + 1] !== TRY) continue;
+      const target = words[cqe]!;
+      words[cqe] = NOBODY;
+      words[cqe + 1] = 0;
+      left--;
+      this.#targets[target]?.complete(TRY, words[cqe + 2]!, words[cqe + 3]!);
+    }
   }
 
   #deliver(): number {
