@@ -1,11 +1,11 @@
 /** Making an engine by its name. */
 import type { Engine, EngineName, EngineOptions } from '../core/engine/engine.ts';
-import { adviseHugePages } from './huge-pages.ts';
+import { examineMemory } from './engine-memory.ts';
 
 export type { Engine, EngineName };
 
 /**
- * An engine for a thread that does little else: the memory of `swiss` is in huge pages, if the kernel lets it.
+ * An engine whose memory was examined: see `examineMemory`.
  *
  * Only the engine that is used is loaded: compiling the other's WebAssembly would be felt at the start.
  */
@@ -16,6 +16,6 @@ export async function createEngine(name: EngineName, options: EngineOptions = {}
   }
   const { createSwissEngine } = await import('../core/engine/swiss.ts');
   const engine = createSwissEngine(options);
-  adviseHugePages(engine.memory);
+  examineMemory(engine);
   return engine;
 }

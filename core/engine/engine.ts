@@ -95,8 +95,11 @@ export interface Engine {
    */
   sweep(nowMs: number, budget: number): number;
   stats(): EngineStats;
-  /** Room in `memory` for others; undefined when what lies in it does not stay in its place. */
-  readonly room?: EngineRoom | undefined;
+  /**
+   * Room in `memory` for others; undefined when what lies in it does not stay in its place. It may be set to undefined by
+   * who finds that out.
+   */
+  room?: EngineRoom | undefined;
 }
 
 /** Parts of an engine's memory that are lent. Their offsets stay valid, and their bytes unchanged, until they are given back. */

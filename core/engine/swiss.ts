@@ -62,7 +62,7 @@ export function createSwissEngine(options: EngineOptions = {}): Engine {
 class SwissEngine implements Engine {
   readonly name = 'swiss';
   host: EngineHost | undefined;
-  readonly room: EngineRoom;
+  room: EngineRoom | undefined;
   readonly #exports: Exports;
   #memory: Uint8Array;
 

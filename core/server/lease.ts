@@ -1,20 +1,67 @@
-/** The output of one turn in the hands of a transport: the engine writes to another one until it is given back. */
+/**
+ * Outputs of turns in the hands of a transport: the engine writes to another one until it gets one back. How much may be lent
+ * at a time is bounded, for it is lent to peers that may be slow: beyond that the transport has to copy.
+ */
 import type { Lease } from '../connection.ts';
 import type { Engine, EngineRoom } from '../engine/engine.ts';
 
-export class OutputLease implements Lease {
-  readonly #room: EngineRoom;
-  #readers = 0;
-  /** Where the output is once it was taken away from the engine. */
-  #offset: number | undefined;
+/** Most of an engine's memory that is lent at a time, to all transports' connections together. Unit: bytes. */
+export const LENT_BYTES_MAX = 64 * 1024 * 1024;
 
-  /** A lease of the output that the engine writes to now; undefined when it can't be taken away. */
-  static of({ room }: Engine): OutputLease | undefined {
-    return room === undefined ? undefined : new OutputLease(room);
+export class OutputLender {
+  readonly #engine: Engine;
+  readonly #bytesMax: number;
+  #lentBytes = 0;
+  /** Of the output that the engine writes to, while nobody has retained it. */
+  #unused: OutputLease | undefined;
+
+  constructor(engine: Engine, bytesMax: number = LENT_BYTES_MAX) {
+    this.#engine = engine;
+    this.#bytesMax = bytesMax;
   }
 
-  private constructor(room: EngineRoom) {
+  /** A lease of the output as it is; undefined when it can't be taken away, or when too much is lent already. */
+  lease(): OutputLease | undefined {
+    const { room, outputBytes } = this.#engine;
+    if (room === undefined || this.#lentBytes + outputBytes > this.#bytesMax) return undefined;
+    this.#unused ??= new OutputLease(this, room);
+    return this.#unused;
+  }
+
+  /** The replies in the output were all sent: it is used again, by whoever has it. */
+  settle(): void {
+    const engine = this.#engine;
+    const lease = this.#unused;
+    if (lease === undefined || !lease.isRetained) {
+      engine.clearOutput();
+      return;
+    }
+    this.#unused = undefined;
+    this.#lentBytes += engine.outputBytes;
+    lease.detach(engine.outputBytes);
+  }
+
+  /** An output was given back. */
+  returned(bytes: number): void {
+    this.#lentBytes -= bytes;
+  }
+}
+
+class OutputLease implements Lease {
+  readonly #lender: OutputLender;
+  readonly #room: EngineRoom;
+  #readers = 0;
+  /** Where the output is once it was taken away from the engine, and how much lies in it. */
+  #offset: number | undefined;
+  #bytes = 0;
+
+  constructor(lender: OutputLender, room: EngineRoom) {
+    this.#lender = lender;
     this.#room = room;
+  }
+
+  get isRetained(): boolean {
+    return this.#readers > 0;
   }
 
   retain(): void {
@@ -22,13 +69,13 @@ export class OutputLease implements Lease {
   }
 
   release(): void {
-    if (--this.#readers === 0 && this.#offset !== undefined) this.#room.recycleOutput(this.#offset);
+    if (--this.#readers > 0 || this.#offset === undefined) return;
+    this.#room.recycleOutput(this.#offset);
+    this.#lender.returned(this.#bytes);
   }
 
-  /** The turn's replies were all sent: takes the output away from the engine if anybody reads it, and returns whether. */
-  detach(): boolean {
-    if (this.#readers === 0) return false;
+  detach(bytes: number): void {
+    this.#bytes = bytes;
     this.#offset = this.#room.detachOutput();
-    return true;
   }
 }

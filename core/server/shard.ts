@@ -15,7 +15,7 @@ import {
   PROTOCOL_VERSION,
 } from '../protocol.ts';
 import type { ShardMap } from '../slots.ts';
-import { OutputLease } from './lease.ts';
+import { OutputLender } from './lease.ts';
 import { RestRoom } from './rest.ts';
 import { Session } from './session.ts';
 
@@ -108,8 +108,7 @@ export class Shard {
   #turnRequestBytes = 0;
   readonly #partSession: (Session | undefined)[] = [];
   readonly #partEnd: number[] = [];
-  /** Of the output the engine writes to; undefined when it can't be taken away from the engine. */
-  #lease: OutputLease | undefined;
+  readonly #lender: OutputLender;
   /** Sessions that go on in the next turn. */
   #waiting: Session[] = [];
 
@@ -129,7 +128,7 @@ export class Shard {
       moved: (slot) => this.#moved(slot),
     };
     this.engine.host = host;
-    this.#lease = OutputLease.of(this.engine);
+    this.#lender = new OutputLender(this.engine);
     this.room = receiveRoom(this.engine);
     this.restRoom = new RestRoom(this.engine);
   }
@@ -207,15 +206,15 @@ export class Shard {
     this.#counters.bytesOut += engine.outputBytes;
     const base = engine.outputOffset;
     const { memory } = engine;
+    const lease = this.#lender.lease();
     let start = 0;
     for (let i = 0; i < count; i++) {
       const end = this.#partEnd[i]!;
-      this.#partSession[i]!.flush(memory.subarray(base + start, base + end), this.#lease);
+      this.#partSession[i]!.flush(memory.subarray(base + start, base + end), lease);
       this.#partSession[i] = undefined;
       start = end;
     }
-    if (this.#lease?.detach()) this.#lease = OutputLease.of(engine);
-    else engine.clearOutput();
+    this.#lender.settle();
     engine.sweep(this.#turnMs, SWEEP_PER_TURN + Math.floor(this.#turnRequestBytes / REQUEST_BYTES_PER_SWEEP));
     this.#turnRequestBytes = 0;
   }

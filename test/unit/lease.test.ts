@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Connection, Lease } from '../../core/connection.ts';
 import { createMapEngine } from '../../core/engine/map.ts';
 import { createSwissEngine } from '../../core/engine/swiss.ts';
+import { LENT_BYTES_MAX } from '../../core/server/lease.ts';
 import { Shard } from '../../core/server/shard.ts';
 import { request } from '../support/wire.ts';
 
@@ -71,6 +72,21 @@ describe('leases', () => {
     }
     expect(offsets.size).toBeLessThanOrEqual(3);
     expect(engine.memory.length).toBe(reserved);
+  });
+
+  test('no more is lent than a bounded part of the memory; the rest has to be copied', () => {
+    // Readers that were slow enough once took all of the engine's memory, and nobody was answered any more.
+    const { engine, keeper, turn, unchanged } = start();
+    const reply = Buffer.alloc(MiB, 'reply');
+    for (let i = 0; i < 200; i++) turn([0, reply]);
+    expect(keeper.sent.length).toBeGreaterThan(50);
+    expect(keeper.sent.length).toBeLessThanOrEqual(LENT_BYTES_MAX / MiB);
+    expect(keeper.sent.every(unchanged)).toBe(true);
+    expect(engine.memory.length).toBeLessThan(4 * LENT_BYTES_MAX);
+    const before = keeper.sent.length;
+    for (const { lease } of keeper.sent) lease.release();
+    turn([0, reply]);
+    expect(keeper.sent.length).toBe(before + 1);
   });
 
   test('an output that has grown large is not kept', () => {

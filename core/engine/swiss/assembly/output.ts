@@ -91,6 +91,12 @@ export function detachOutput(): usize {
 
 /** Takes back an output that was taken away, whose content nobody needs any more. */
 export function recycleOutput(detached: usize): void {
+  // There was no memory for another one when this was taken away.
+  if (output == 0) {
+    output = detached;
+    outputCapacity = runBytes(detached);
+    return;
+  }
   if (spareCount < SPARES_MAX && runBytes(detached) <= SPARE_BYTES_MAX) {
     store<usize>(spares + spareCount++ * sizeof<usize>(), detached);
   } else freePages(detached);
