@@ -56,19 +56,17 @@ export interface TransportOptions {
   readonly ownsThread?: boolean;
 }
 
-/** A thread that waits in the kernel, as those see it that do not. */
+/**
+ * A thread that waits in the kernel, as those see it that do not. All of it belongs to whoever got the listener, closed or
+ * not: once the thread has ended, it is unmapped first and closed then, each exactly once. The peers of connections that
+ * were left then see these end.
+ */
 export interface BlockedThread {
-  /**
-   * An eventfd: a uint64 of 1 written to it lets the thread return to its event loop and do what waits there. To be closed
-   * by who writes to it, once the thread has ended.
-   */
+  /** An eventfd: a uint64 of 1 written to it lets the thread return to its event loop and do what waits there. */
   readonly wakeDescriptor: number;
-  /**
-   * Descriptors that are the process's and not the thread's, to be closed by who outlives it if it has ended before its
-   * listener was closed, after `mappings` have been unmapped; the peers of its connections then see these end.
-   */
+  /** What keeps the connections alive. */
   readonly descriptors: readonly number[];
-  /** Memory that the process shares with the kernel likewise. Unit of `length`: bytes. */
+  /** Memory shared with the kernel that keeps them alive as well. Unit of `length`: bytes. */
   readonly mappings: readonly { readonly address: number; readonly length: number }[];
 }
 

@@ -10,7 +10,7 @@ import type { Ffi } from './ffi.ts';
 const LIBRARIES = ['libc.so.6', 'libc.so'];
 
 const SIGNATURES = {
-  // Variable arguments travel in registers as others do, on all of Linux' 64-bit machines. The results we use are 32 bits.
+  // Declared with all the arguments that a call may have: C passes them as it would pass variable ones. Our results are 32 bits.
   syscall: { parameters: ['i64', 'i64', 'i64', 'i64', 'i64', 'i64', 'i64'], returns: 'i32' },
   mmap: { parameters: ['pointer', 'i64', 'i32', 'i32', 'i32', 'i64'], returns: 'pointer' },
   munmap: { parameters: ['pointer', 'i64'], returns: 'i32' },
@@ -149,7 +149,7 @@ export function wake(libc: Libc, descriptor: number): void {
   libc.unmap(one);
 }
 
-// The same on every machine that Linux runs on but Alpha.
+// The same on all machines that Bun, Deno and Node with koffi run on.
 const SYS_IO_URING_SETUP = 425;
 const SYS_IO_URING_ENTER = 426;
 const SYS_IO_URING_REGISTER = 427;

@@ -38,7 +38,7 @@ describe.skipIf(!linux).each(runtimes())(
         availability: {
           available: false,
           reason:
-            "is refused by this process's system call filter (seccomp), as containers have one: io_uring_setup gave EPERM",
+            "is refused by this process's system call filter (seccomp), as containers have one: io_uring_setup failed: EPERM",
           remedy:
             "allow io_uring_setup, io_uring_enter and io_uring_register in the container's profile, or take the runtime's " +
             'own sockets: --transport auto',

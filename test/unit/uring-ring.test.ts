@@ -130,7 +130,13 @@ describe.skipIf(!here.available)(`ring${why}`, () => {
 });
 
 describe('why there is none', () => {
-  const linux: Circumstances = { platform: 'linux', kernel: '6.8.0', code: 'EPERM', message: '', disabled: '0' };
+  const linux: Circumstances = {
+    platform: 'linux',
+    kernel: '6.8.0',
+    code: 'EPERM',
+    message: 'io_uring_setup failed: EPERM',
+    disabled: '0',
+  };
   const cases: [string, Partial<Circumstances>, RegExp, RegExp][] = [
     ['macOS', { platform: 'darwin', kernel: '' }, /^needs Linux; this is darwin$/, /--transport auto/],
     [
@@ -143,7 +149,12 @@ describe('why there is none', () => {
     ['the switch for all', { disabled: '2' }, /kernel\.io_uring_disabled=2/, /sysctl kernel\.io_uring_disabled=0/],
     ['the switch for some', { disabled: '1' }, /kernel\.io_uring_disabled=1/, /kernel\.io_uring_group/],
     ['a filter', {}, /seccomp.*EPERM/, /io_uring_setup, io_uring_enter and io_uring_register/],
-    ['a filter that hides it', { code: 'ENOSYS', disabled: undefined }, /seccomp.*ENOSYS/, /profile/],
+    [
+      'a filter that hides it',
+      { code: 'ENOSYS', message: 'io_uring_register failed: ENOSYS', disabled: undefined },
+      /seccomp.*register.*ENOSYS/,
+      /profile/,
+    ],
     ['no memory to lock', { code: 'ENOMEM' }, /memory/, /ulimit -l/],
     ['no descriptor', { code: 'EMFILE' }, /descriptor/, /ulimit -n/],
     ['anything else', { code: 'EIO', message: 'io_uring_setup failed: EIO' }, /can't be set up: .*EIO/, /auto/],

@@ -2,10 +2,10 @@
 import { once } from 'node:events';
 import { createServer, connect as dialNode, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { Libc, type Mapping } from '../../runtime/ffi/libc.ts';
+import { Libc } from '../../runtime/ffi/libc.ts';
 import { formatAddress, parseAddress } from '../../transports/address.ts';
-import type { Connection, Listener, ReceiveRoom, ServerHandler } from '../../transports/transport.ts';
-import { listeningSocket, toSockaddr } from '../../transports/uring/sockets.ts';
+import type { Connection, Listener, ServerHandler } from '../../transports/transport.ts';
+import { listeningSocket, toSockaddrs } from '../../transports/uring/sockets.ts';
 import { createUringTransport } from '../../transports/uring.ts';
 import { type Runtime, startChild } from '../support/children.ts';
 
@@ -18,6 +18,14 @@ afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
   await Promise.all(listeners.splice(0).map((listener) => listener.close(0)));
 });
+
+function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>((resolvePromise) => {
+    resolve = resolvePromise;
+  });
+  return { promise, resolve };
+}
 
 /** Bytes that tell where in the stream they belong. */
 function pattern(length: number, seed = 0): Buffer {
@@ -83,43 +91,62 @@ describe.skipIf(!availability.available)(`uring${why}`, () => {
     expect(new Set(collected.map((bytes) => bytes.toString('latin1')))).toEqual(new Set(sent));
   });
 
-  test('the memory that buffers lie in may move: what arrives is where it is looked for', async () => {
-    const libc = new Libc();
-    const length = 16 * 1024 * 1024;
-    const offset = 4096;
-    let mapping: Mapping = libc.map(length);
-    let memory = new Uint8Array(mapping.buffer);
-    let moves = 0;
-    const room: ReceiveRoom = {
-      get memory() {
-        return memory;
+  test('who ends and destroys a connection does nothing to the next one that gets its place', async () => {
+    // The kernel shuts down in a thread of its own, and once found another connection where it looked for this one.
+    const transport = createUringTransport();
+    const connections: Connection[] = [];
+    const listener = await transport.listen(parseAddress('tcp://127.0.0.1:0'), {
+      open(connection) {
+        connections.push(connection);
+        return { data: (bytes) => connection.send(bytes), drain() {}, end: () => connection.end(), close() {} };
       },
-      allocate: () => offset,
-      free() {},
-    };
-    const { port, collected } = await listen({
-      room,
-      turnEnd() {
-        const moved = libc.map(length);
-        const bytes = new Uint8Array(moved.buffer);
-        bytes.set(memory);
-        // The kernel would fail, or worse, if it wrote to where the buffers were.
-        libc.unmap(mapping);
-        mapping = moved;
-        memory = bytes;
-        moves++;
-        return false;
-      },
+      turnEnd: () => false,
+      tick() {},
     });
-    const client = await dial(port);
-    const sent = pattern(3_000_000);
-    for (let at = 0; at < sent.length; at += 300_000) {
-      client.write(sent.subarray(at, at + 300_000));
-      while (collected[0] === undefined || collected[0].length < at + 300_000) await new Promise(setImmediate);
+    listeners.push(listener);
+    const { port } = listener.address as { port: number };
+    for (let i = 0; i < 100; i++) {
+      const victim = await dial(port);
+      victim.on('error', () => {});
+      while (connections.length < 2 * i + 1) await new Promise(setImmediate);
+      const next = dial(port);
+      connections.at(-1)!.end();
+      connections.at(-1)!.destroy();
+      const client = await next;
+      client.write('still there?');
+      const [first] = await Promise.race([once(client, 'data'), once(client, 'end')]);
+      expect(String(first)).toBe('still there?');
+      client.destroy();
+      while (connections.length < 2 * i + 2) await new Promise(setImmediate);
     }
-    await finish(client);
-    expect(Buffer.compare(collected[0]!, sent)).toBe(0);
-    expect(moves).toBeGreaterThan(10);
+  });
+
+  test('the end that came while nobody read is told once, however often reading stops and goes on', async () => {
+    let ends = 0;
+    const transport = createUringTransport();
+    const opened = withResolvers<Connection>();
+    const listener = await transport.listen(parseAddress('tcp://127.0.0.1:0'), {
+      open(connection) {
+        connection.pauseReading();
+        opened.resolve(connection);
+        return { data() {}, drain() {}, end: () => ends++, close() {} };
+      },
+      turnEnd: () => false,
+      tick() {},
+    });
+    listeners.push(listener);
+    const client = await dial((listener.address as { port: number }).port);
+    client.end('before the end');
+    const connection = await opened.promise;
+    for (let i = 0; i < 5; i++) {
+      connection.resumeReading();
+      while (ends === 0) await new Promise(setImmediate);
+      connection.pauseReading();
+      connection.resumeReading();
+      for (let round = 0; round < 10; round++) await new Promise(setImmediate);
+    }
+    expect(ends).toBe(1);
+    client.destroy();
   });
 
   test('who is not read from may send: what the kernel had delivered already comes when reading goes on, in order', async () => {
@@ -143,7 +170,7 @@ describe.skipIf(!availability.available)(`uring${why}`, () => {
     const libc = new Libc();
     const address = parseAddress('tcp://127.0.0.1:0');
     // It listens and never accepts: once its backlog is full, the kernel answers no more.
-    const { descriptor, address: bound } = listeningSocket(libc, address, await toSockaddr(address), 0);
+    const { descriptor, address: bound } = listeningSocket(libc, address, (await toSockaddrs(address))[0], 0);
     const port = (bound as { port: number }).port;
     const waiting = Array.from({ length: 4 }, () => dialNode({ port, host: '127.0.0.1' }));
     sockets.push(...waiting);
@@ -227,7 +254,8 @@ describe.skipIf(!availability.available)(`uring${why}`, () => {
       for (const client of clients) client.on('error', () => {});
       const served = await Promise.all(clients.map(echo));
       const servedCount = served.filter(Boolean).length;
-      expect(servedCount).toBe(64);
+      // The table has as many places as there may be descriptors, less those of listeners.
+      expect(servedCount).toBe(60);
       const alive = clients.filter((_, i) => served[i]);
       await Promise.all(alive.slice(0, 32).map(finish));
       // It accepts again a moment after the last refusal.

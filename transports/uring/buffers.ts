@@ -34,7 +34,7 @@ export class BufferGroup {
   /** Where the first buffer lies in `#memory`, and in the address space. */
   readonly #offset: number;
   #memory: Uint8Array;
-  #address: number;
+  readonly #address: number;
   readonly #own: Mapping | undefined;
 
   /** Throws the system's error when the kernel refuses. */
@@ -93,7 +93,9 @@ export class BufferGroup {
   /** Gives a buffer back, which the kernel learns of with `publish`. */
   recycle(buffer: number): void {
     const entry = (this.#tail & (this.#count - 1)) * (layout.io_uring_buf.size >> 2);
-    this.#write(entry, buffer);
+    const address = this.#address + buffer * this.#bytes;
+    this.#words[entry] = address | 0;
+    this.#words[entry + 1] = (address / 2 ** 32) | 0;
     this.#words[entry + (layout.io_uring_buf.len >> 2)] = this.#bytes;
     // The upper half of the word is unused, but in the first entry, where it is the tail.
     this.#tails[(entry << 1) + (layout.io_uring_buf.bid >> 1)] = buffer;
@@ -112,27 +114,14 @@ export class BufferGroup {
     this.#free();
   }
 
-  /**
-   * A WebAssembly memory grows in its place on all runtimes that reserve address space for it. Should it move all the same,
-   * the kernel is told the new addresses, before it is entered again: only then does it write.
-   */
+  /** A view is worth nothing once its memory has grown. It has grown in its place, or the room would not have been lent. */
   #follow(): void {
     const room = this.#room;
     if (room === undefined || room.memory === this.#memory) return;
     this.#memory = room.memory;
-    const address = this.#libc.ffi.addressOf(this.#memory) + this.#offset;
-    if (address === this.#address) return;
-    this.#address = address;
-    const words = layout.io_uring_buf.size >> 2;
-    for (let entry = 0; entry < this.#count * words; entry += words) {
-      this.#write(entry, this.#tails[(entry << 1) + (layout.io_uring_buf.bid >> 1)]!);
+    if (this.#libc.ffi.addressOf(this.#memory) + this.#offset !== this.#address) {
+      throw new Error('the memory that the kernel receives into has moved');
     }
-  }
-
-  #write(entry: number, buffer: number): void {
-    const address = this.#address + buffer * this.#bytes;
-    this.#words[entry] = address | 0;
-    this.#words[entry + 1] = (address / 2 ** 32) | 0;
   }
 
   #register(opcode: number): number {

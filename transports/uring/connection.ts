@@ -65,6 +65,7 @@ export class UringConnection implements ServedConnection, Target, Trial {
   readonly #serving: Serving | undefined;
   readonly #onGone: () => void;
   readonly #target: number;
+  tryNumber = 0;
   /** Requests under way that complete in any case: the connection is gone once there are none. */
   #underWay = 0;
 
@@ -91,6 +92,7 @@ export class UringConnection implements ServedConnection, Target, Trial {
   /** `pendingBytes` was above zero, and `drain` was not called since. */
   #owesDrain = false;
   #ended = false;
+  #isShutting = false;
   #isShut = false;
 
   #closing = false;
@@ -179,6 +181,7 @@ export class UringConnection implements ServedConnection, Target, Trial {
 
   #queueTry(lease: Lease | undefined): void {
     this.#sending = 'try';
+    this.tryNumber++;
     this.#queue(TRY, MSG_NOSIGNAL | MSG_WAITALL | MSG_DONTWAIT, IOSQE_CQE_SKIP_SUCCESS);
     this.#loop.try(this, lease);
   }
@@ -217,8 +220,8 @@ export class UringConnection implements ServedConnection, Target, Trial {
     this.#queueSend();
   }
 
-  tried(): void {
-    if (this.#sending === 'try') this.#sent();
+  tried(tryNumber: number): void {
+    if (this.#sending === 'try' && tryNumber === this.tryNumber) this.#sent();
   }
 
   #sendCompleted(result: number): void {
@@ -257,7 +260,12 @@ export class UringConnection implements ServedConnection, Target, Trial {
   }
 
   #shutWhenSent(): void {
-    if (!this.#ended || this.#sending !== 'nothing') return;
+    if (!this.#ended || this.#sending !== 'nothing' || this.#isShutting) return;
+    if (this.#peerEnded) {
+      this.#close(undefined);
+      return;
+    }
+    this.#isShutting = true;
     const sqe = this.#loop.sqe();
     prepShutdown(this.#loop.ring.sqes, sqe, this.#descriptor.number);
     this.#finishSqe(sqe, SHUTDOWN);
@@ -343,6 +351,7 @@ export class UringConnection implements ServedConnection, Target, Trial {
   }
 
   #peerHasEnded(): void {
+    this.#heldEnd = false;
     this.#peerEnded = true;
     this.handler.end();
     this.#delivered();
@@ -365,8 +374,10 @@ export class UringConnection implements ServedConnection, Target, Trial {
         break;
       case SHUTDOWN:
         this.#underWay--;
+        this.#isShutting = false;
         this.#isShut = true;
-        this.#closeWhenBothEnded();
+        if (this.#closing) this.#queueClose();
+        else this.#closeWhenBothEnded();
         break;
       case CLOSE:
         this.#underWay--;
@@ -387,6 +398,12 @@ export class UringConnection implements ServedConnection, Target, Trial {
     this.#held.length = 0;
     if (this.#isReceiving) this.#cancelReceive();
     if (this.#sending === 'send') this.#cancel(SEND);
+    // The kernel shuts down in a thread of its own, which looks the socket up by its number: closed before that, the number
+    // may be another connection's by then.
+    if (!this.#isShutting) this.#queueClose();
+  }
+
+  #queueClose(): void {
     const { number, isDirect } = this.#descriptor;
     const sqe = this.#loop.sqe();
     if (isDirect) prepCloseDirect(this.#loop.ring.sqes, sqe, number);

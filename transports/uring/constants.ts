@@ -30,9 +30,11 @@ export const IORING_ENTER_GETEVENTS = 1 << 0;
 export const IORING_ENTER_EXT_ARG = 1 << 3;
 
 // Operations of io_uring_register.
+export const IORING_REGISTER_FILES_UPDATE = 6;
 export const IORING_REGISTER_FILES2 = 13;
 export const IORING_REGISTER_PBUF_RING = 22;
 export const IORING_UNREGISTER_PBUF_RING = 23;
+export const IORING_REGISTER_FILE_ALLOC_RANGE = 25;
 export const IORING_RSRC_REGISTER_SPARSE = 1 << 0;
 
 // Operations.
@@ -62,7 +64,10 @@ export const IORING_CQE_F_BUFFER = 1 << 0;
 export const IORING_CQE_F_MORE = 1 << 1;
 export const IORING_CQE_BUFFER_SHIFT = 16;
 
-/** Sizes and offsets of the structures, in bytes; `assertLayout` in `ring.ts` holds them against the kernel that runs. */
+/**
+ * Sizes and offsets of the structures, in bytes. `ring.ts` holds those of the queues and of their entries against the kernel
+ * that runs; the kernel checks the others itself, since it refuses what makes no sense.
+ */
 export const layout = {
   io_uring_params: {
     size: 120,
@@ -73,8 +78,8 @@ export const layout = {
     sq_off: 40,
     cq_off: 80,
   },
-  io_sqring_offsets: { head: 0, tail: 4, ring_mask: 8, ring_entries: 12, flags: 16, dropped: 20, array: 24 },
-  io_cqring_offsets: { head: 0, tail: 4, ring_mask: 8, ring_entries: 12, overflow: 16, cqes: 20 },
+  io_sqring_offsets: { head: 0, tail: 4, ring_mask: 8, ring_entries: 12, flags: 16, array: 24 },
+  io_cqring_offsets: { head: 0, tail: 4, ring_mask: 8, ring_entries: 12, cqes: 20 },
   io_uring_sqe: {
     size: 64,
     opcode: 0, // u8
@@ -95,6 +100,8 @@ export const layout = {
   io_uring_buf_ring: { tail: 14 },
   io_uring_buf_reg: { size: 40, ring_addr: 0, ring_entries: 8, bgid: 12 },
   io_uring_rsrc_register: { size: 32, nr: 0, flags: 4 },
+  io_uring_files_update: { size: 16, offset: 0, fds: 8 },
+  io_uring_file_index_range: { size: 16, off: 0, len: 4 },
   io_uring_getevents_arg: { size: 24, sigmask: 0, sigmask_sz: 8, ts: 16 },
   __kernel_timespec: { size: 16, tv_sec: 0, tv_nsec: 8 },
 } as const;
@@ -108,8 +115,6 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const IPPROTO_TCP = 6;
-export const IPPROTO_IPV6 = 41;
-export const IPV6_V6ONLY = 26;
 export const TCP_NODELAY = 1;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_WAITALL = 0x100;
@@ -118,15 +123,14 @@ export const SHUT_WR = 1;
 export const RLIMIT_NOFILE = 7;
 
 // What operations fail with.
-export const ENOENT = 2;
 export const EINTR = 4;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
-export const EFAULT = 14;
 export const EBUSY = 16;
 export const EINVAL = 22;
 export const ENFILE = 23;
 export const EMFILE = 24;
 export const ETIME = 62;
+export const ECONNABORTED = 103;
 export const ENOBUFS = 105;
 export const ECANCELED = 125;

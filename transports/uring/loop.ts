@@ -3,14 +3,13 @@
  * every completion that is there; then let those who asked for it end the turn, whose sends are queued for the next.
  *
  * A thread of its own is blocked in the kernel for as long as nothing completes; an eventfd that the ring reads wakes it,
- * and so does a time-out of the ring every `TICK_MS`: it then returns to the runtime's event loop, once round, for the
- * messages and timers that wait there. In a thread that has other work the loop blocks for a millisecond at most while
+ * and so does a time-out of the ring every `TICK_MS`: it then returns to the runtime's event loop, a few times round, for
+ * the messages and timers that wait there. In a thread that has other work the loop blocks for a millisecond at most while
  * there is traffic, and looks in from time to time when there is none.
  */
 import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import { type Libc, type Mapping, systemError } from '../../runtime/ffi/libc.ts';
-import type { Lease } from '../transport.ts';
-import { TICK_MS } from '../transport.ts';
+import { type BlockedThread, type Lease, TICK_MS } from '../transport.ts';
 import { EAGAIN, EBUSY, EINTR, ETIME, IORING_ASYNC_CANCEL_ALL, IORING_ASYNC_CANCEL_ANY, layout } from './constants.ts';
 import { prepCancel64, prepRead, prepTimeout, sqeSetUserData } from './prep.ts';
 import { Ring } from './ring.ts';
@@ -47,8 +46,10 @@ export interface Target {
 
 /** A send that the kernel takes at once, without a completion, or in part or not at all, which it completes as `TRY`. */
 export interface Trial {
-  /** The kernel was entered, and the send completed if it did not succeed. */
-  tried(): void;
+  /** The number of the latest try. */
+  readonly tryNumber: number;
+  /** The kernel was entered with this try, which completed if it did not succeed. */
+  tried(tryNumber: number): void;
 }
 
 /** What the user data of a trial is about. */
@@ -78,6 +79,8 @@ export class Loop {
   /** Sends that were queued since the kernel was last entered, and those it was entered with. */
   #queued: Trial[] = [];
   #entered: Trial[] = [];
+  #queuedNumbers: number[] = [];
+  #enteredNumbers: number[] = [];
   #queuedLeases: Lease[] = [];
   #enteredLeases: Lease[] = [];
   /** What is to run when the turn ends. */
@@ -85,8 +88,10 @@ export class Loop {
 
   /** For what the kernel reads and writes: the eventfd's counter and the time-out. */
   readonly #scratch: Mapping;
-  /** An eventfd that lets a thread of its own return to its event loop. Others close it, for they may be writing to it. */
-  readonly wakeDescriptor: number | undefined;
+  /** An eventfd that lets a thread of its own return to its event loop. */
+  readonly #wakeDescriptor: number | undefined;
+  /** The ring and the eventfd belong to another thread, which outlives this one. */
+  #isHandedOver = false;
   /** Resolves when nothing was needed any more, and the ring is gone. */
   readonly closed: Promise<void>;
   #resolveClosed!: () => void;
@@ -116,8 +121,11 @@ export class Loop {
     });
     if (!ownsThread) return;
     const descriptor = libc.eventfd();
-    if (descriptor < 0) throw systemError('eventfd', descriptor);
-    this.wakeDescriptor = descriptor;
+    if (descriptor < 0) {
+      this.#free();
+      throw systemError('eventfd', descriptor);
+    }
+    this.#wakeDescriptor = descriptor;
     this.#armWake();
     this.#armTick();
   }
@@ -137,12 +145,12 @@ export class Loop {
 
   /** The next SQE, to be filled with a function of `prep.ts`; user data included. */
   sqe(): number {
-    const sqe = this.ring.getSqe();
-    if (sqe >= 0) return sqe;
-    this.#check(this.ring.submit());
-    const next = this.ring.getSqe();
-    if (next < 0) throw new Error('the kernel takes no submissions');
-    return next;
+    for (;;) {
+      const sqe = this.ring.getSqe();
+      if (sqe >= 0) return sqe;
+      // Full. A kernel that has no memory to take any is asked until it has: what is queued must not be lost.
+      this.#enter(0);
+    }
   }
 
   /** Fills in whom an SQE completes for. */
@@ -156,6 +164,7 @@ export class Loop {
    */
   try(trial: Trial, lease: Lease | undefined): void {
     this.#queued.push(trial);
+    this.#queuedNumbers.push(trial.tryNumber);
     if (lease === undefined || lease === this.#queuedLeases.at(-1)) return;
     lease.retain();
     this.#queuedLeases.push(lease);
@@ -183,6 +192,19 @@ export class Loop {
     setImmediate(this.#run);
   }
 
+  /** What another thread needs of this one, and owns from now on; undefined when this one is shared. */
+  handOver(): BlockedThread | undefined {
+    const wakeDescriptor = this.#wakeDescriptor;
+    if (wakeDescriptor === undefined) return undefined;
+    this.#isHandedOver = true;
+    const { descriptor, mappings } = this.ring;
+    return {
+      wakeDescriptor,
+      descriptors: [descriptor],
+      mappings: mappings.map(({ address, length }) => ({ address, length })),
+    };
+  }
+
   /** A promise was resolved: a thread of its own returns to its event loop before it waits again. */
   returnSoon(): void {
     this.#mustReturn = true;
@@ -195,21 +217,29 @@ export class Loop {
       this.#close();
       return;
     }
-    if (this.#ownsThread) {
-      do this.#turn();
-      while (this.#rounds === 0 && !this.#mustReturn && this.#isNeeded());
-      this.#rounds = this.#mustReturn ? ROUNDS : Math.max(this.#rounds - 1, 0);
-      this.#mustReturn = false;
-    } else {
-      const isQuiet = this.#turn() === 0;
-      this.#quietWaits = isQuiet ? this.#quietWaits + 1 : 0;
-      if (this.#quietWaits > QUIET_WAITS) {
-        this.#look = setTimeout(this.#run, SHARED_LOOK_MS);
-        return;
-      }
+    let isQuiet = false;
+    try {
+      if (this.#ownsThread) this.#turnUntilReturn();
+      else isQuiet = this.#turnOnce();
+    } finally {
+      // Also when a handler has thrown, which it must not: the others' connections are still there.
+      if (isQuiet) this.#look = setTimeout(this.#run, SHARED_LOOK_MS);
+      else setImmediate(this.#run);
     }
-    setImmediate(this.#run);
   };
+
+  #turnUntilReturn(): void {
+    do this.#turn();
+    while (this.#rounds === 0 && !this.#mustReturn && this.#isNeeded());
+    this.#rounds = this.#mustReturn ? ROUNDS : Math.max(this.#rounds - 1, 0);
+    this.#mustReturn = false;
+  }
+
+  /** Returns whether there is no traffic. */
+  #turnOnce(): boolean {
+    this.#quietWaits = this.#turn() === 0 ? this.#quietWaits + 1 : 0;
+    return this.#quietWaits > QUIET_WAITS;
+  }
 
   /** Returns how many completions there were. */
   #turn(): number {
@@ -217,6 +247,9 @@ export class Loop {
     const entered = this.#queued;
     this.#queued = this.#entered;
     this.#entered = entered;
+    const numbers = this.#queuedNumbers;
+    this.#queuedNumbers = this.#enteredNumbers;
+    this.#enteredNumbers = numbers;
     const leases = this.#queuedLeases;
     this.#queuedLeases = this.#enteredLeases;
     this.#enteredLeases = leases;
@@ -234,8 +267,9 @@ export class Loop {
         completions += this.#deliver();
       }
     }
-    for (let i = 0; i < entered.length; i++) entered[i]!.tried();
+    for (let i = 0; i < entered.length; i++) entered[i]!.tried(numbers[i]!);
     entered.length = 0;
+    numbers.length = 0;
     for (let i = 0; i < leases.length; i++) leases[i]!.release();
     leases.length = 0;
     completions += this.#deliver();
@@ -320,7 +354,7 @@ export class Loop {
 
   #armWake(): void {
     const sqe = this.sqe();
-    prepRead(this.ring.sqes, sqe, this.wakeDescriptor!, this.#scratch.address + COUNTER_AT, 8);
+    prepRead(this.ring.sqes, sqe, this.#wakeDescriptor!, this.#scratch.address + COUNTER_AT, 8);
     this.tag(sqe, NOBODY, WAKE);
     this.#armed++;
   }
@@ -345,10 +379,16 @@ export class Loop {
       this.#deliver();
     }
     for (const close of this.atClose) close();
-    this.ring.close();
+    this.#free();
+    this.#resolveClosed();
+  }
+
+  #free(): void {
     this.stage.close();
     this.libc.unmap(this.#scratch);
-    this.#resolveClosed();
+    if (this.#isHandedOver) return;
+    this.ring.close();
+    if (this.#wakeDescriptor !== undefined) this.libc.close(this.#wakeDescriptor);
   }
 }
 

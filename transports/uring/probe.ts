@@ -31,7 +31,12 @@ export function probe(): Availability & { readonly setup?: Setup } {
     return unavailable({ platform, kernel: '', code: undefined, message: '', disabled: undefined });
   try {
     const ring = new Ring(new Libc(), { sqEntries: 4, cqEntries: 8 });
-    ring.close();
+    try {
+      // All three system calls: a filter may forbid one alone.
+      ring.registerFiles(1, 1);
+    } finally {
+      ring.close();
+    }
     return { available: true, setup: ring.setup };
   } catch (error) {
     if (error instanceof FfiError)
@@ -58,7 +63,7 @@ export function unavailable({ platform, kernel, code, message, disabled }: Circu
   }
   if (code === 'EPERM' || code === 'EACCES' || code === 'ENOSYS') {
     return because(
-      `is refused by this process's system call filter (seccomp), as containers have one: io_uring_setup gave ${code}`,
+      `is refused by this process's system call filter (seccomp), as containers have one: ${message}`,
       `allow io_uring_setup, io_uring_enter and io_uring_register in the container's profile, or ${OTHER_TRANSPORT}`,
     );
   }

@@ -19,6 +19,10 @@ import {
   IORING_FEAT_SUBMIT_STABLE,
   IORING_OFF_SQ_RING,
   IORING_OFF_SQES,
+  IORING_REGISTER_FILE_ALLOC_RANGE,
+  IORING_REGISTER_FILES_UPDATE,
+  IORING_REGISTER_FILES2,
+  IORING_RSRC_REGISTER_SPARSE,
   IORING_SETUP_CLAMP,
   IORING_SETUP_COOP_TASKRUN,
   IORING_SETUP_CQSIZE,
@@ -70,6 +74,7 @@ const CQE_WORDS = layout.io_uring_cqe.size / 4;
 const PARAMS_AT = 0;
 const GETEVENTS_AT = 256;
 const TIMESPEC_AT = 512;
+const ARGUMENT_AT = 1024;
 
 export class Ring {
   /** The descriptor of the ring. Closing it cancels all that is under way and closes the files registered with it. */
@@ -204,6 +209,32 @@ export class Ring {
     return (this.words[this.#sqFlags]! & IORING_SQ_CQ_OVERFLOW) !== 0;
   }
 
+  /**
+   * Makes the ring's file table: places for connections, which accepts fill, behind `reserved` ones that `putFile` fills.
+   * Throws the system's error.
+   */
+  registerFiles(connections: number, reserved: number): void {
+    const { io_uring_rsrc_register: register, io_uring_file_index_range: range } = layout;
+    this.#register(IORING_REGISTER_FILES2, register.size, register.size, (argument) => {
+      argument.setUint32(register.nr, reserved + connections, true);
+      argument.setUint32(register.flags, IORING_RSRC_REGISTER_SPARSE, true);
+    });
+    this.#register(IORING_REGISTER_FILE_ALLOC_RANGE, range.size, 0, (argument) => {
+      argument.setUint32(range.off, reserved, true);
+      argument.setUint32(range.len, connections, true);
+    });
+  }
+
+  /** Puts a file into a reserved place of the table, where it stays when its descriptor is closed. Throws likewise. */
+  putFile(place: number, descriptor: number): void {
+    const { size, offset, fds } = layout.io_uring_files_update;
+    this.#register(IORING_REGISTER_FILES_UPDATE, size + 4, 1, (argument, address) => {
+      argument.setUint32(offset, place, true);
+      argument.setBigUint64(fds, BigInt(address + size), true);
+      argument.setInt32(size, descriptor, true);
+    });
+  }
+
   /** Ends all that is under way. The ring MUST NOT be used any more. */
   close(): void {
     this.#libc.close(this.descriptor);
@@ -225,6 +256,14 @@ export class Ring {
     throw systemError('io_uring_setup', result);
   }
 
+  #register(opcode: number, bytes: number, count: number, fill: (argument: DataView, address: number) => void): void {
+    const { buffer, address } = this.#scratch;
+    new Uint8Array(buffer, ARGUMENT_AT, bytes).fill(0);
+    fill(new DataView(buffer, ARGUMENT_AT, bytes), address + ARGUMENT_AT);
+    const result = this.#libc.ioUringRegister(this.descriptor, opcode, address + ARGUMENT_AT, count);
+    if (result < 0) throw systemError('io_uring_register', result);
+  }
+
   #map(length: number, offset: number): ArrayBuffer {
     const mapping = this.#libc.mapShared(length, this.descriptor, offset);
     this.mappings.push(mapping);
@@ -236,7 +275,7 @@ export class Ring {
     for (let i = 0; i < this.sqEntries; i++) this.words[array + i] = i;
   }
 
-  /** Throws when the kernel that runs has another layout than `constants.ts` says. */
+  /** Throws when the kernel that runs lays out the queues, or the entries that go round them, in another way. */
   #assertLayout(sqRingEntries: number, cqRingEntries: number): void {
     const userData = [0x5a17ed, 0x0ffce7] as const;
     prepNop(this.sqes, this.getSqe());

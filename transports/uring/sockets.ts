@@ -1,4 +1,5 @@
 /** Sockets before the ring has them: made, bound and named with the C library's functions. */
+import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { isIPv6 } from 'node:net';
 import { type Libc, type Mapping, systemError } from '../../runtime/ffi/libc.ts';
@@ -28,21 +29,30 @@ export interface Sockaddr {
   readonly bytes: Uint8Array;
 }
 
-/** Names of hosts are looked up. Rejects as `node:dns` does. */
-export async function toSockaddr(address: Address): Promise<Sockaddr> {
+/** A socket that listens, and where it really does. */
+export interface ListeningSocket {
+  readonly descriptor: number;
+  readonly address: Address;
+}
+
+/** Names of hosts are looked up, and may have several addresses. Rejects as `node:dns` does. */
+export async function toSockaddrs(address: Address): Promise<readonly [Sockaddr, ...Sockaddr[]]> {
   if (address.kind === 'unix') {
     const path = new TextEncoder().encode(address.path);
     const bytes = new Uint8Array(2 + path.length + 1);
     bytes.set(path, 2);
-    return withFamily(AF_UNIX, bytes);
+    return [withFamily(AF_UNIX, bytes)];
   }
   if (address.kind !== 'tcp') throw new TypeError(`a ring has no addresses of the kind ${address.kind}`);
-  const { address: ip, family } = await lookup(address.host);
-  const bytes = new Uint8Array(family === 6 ? 28 : 16);
-  new DataView(bytes.buffer).setUint16(2, address.port);
-  if (family === 6) bytes.set(parseIPv6(ip), 8);
-  else bytes.set(ip.split('.').map(Number), 4);
-  return withFamily(family === 6 ? AF_INET6 : AF_INET, bytes);
+  const [first, ...others] = await lookup(address.host, { all: true });
+  const toSockaddr = ({ address: ip, family }: LookupAddress): Sockaddr => {
+    const bytes = new Uint8Array(family === 6 ? 28 : 16);
+    new DataView(bytes.buffer).setUint16(2, address.port);
+    if (family === 6) bytes.set(parseIPv6(ip), 8);
+    else bytes.set(ip.split('.').map(Number), 4);
+    return withFamily(family === 6 ? AF_INET6 : AF_INET, bytes);
+  };
+  return [toSockaddr(first!), ...others.map(toSockaddr)];
 }
 
 /** A listening socket, and where it really listens. Throws the system's error. */
@@ -51,7 +61,7 @@ export function listeningSocket(
   asked: Address,
   sockaddr: Sockaddr,
   backlog: number = BACKLOG,
-): { descriptor: number; address: Address } {
+): ListeningSocket {
   const descriptor = openSocket(libc, sockaddr.family);
   const scratch = new Scratch(libc);
   try {
@@ -162,9 +172,8 @@ function hostOf({ family, bytes }: Sockaddr): string {
 
 /** The 16 bytes of an IPv6 address in any of its forms. */
 function parseIPv6(text: string): Uint8Array {
-  const [plain = ''] = text.split('%');
-  if (!isIPv6(plain)) throw new TypeError(`not an IPv6 address: ${text}`);
-  const canonical = new URL(`http://[${plain}]`).hostname.slice(1, -1);
+  if (!isIPv6(text) || text.includes('%')) throw new TypeError(`not an IPv6 address, or one with a zone: ${text}`);
+  const canonical = new URL(`http://[${text}]`).hostname.slice(1, -1);
   const [head = '', tail] = canonical.split('::');
   const groups = (part: string): number[] =>
     part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16));
