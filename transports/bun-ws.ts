@@ -1,10 +1,14 @@
-/** WebSocket by Bun (`Bun.serve`), which is uWebSockets inside; its own `WebSocket` connects. */
+/**
+ * WebSocket by Bun (`Bun.serve`), which is uWebSockets inside; its own `WebSocket` connects. With our close frame, a connection
+ * is gone for Bun: that is when `Listener.close` takes it for gone, and not when the peer has answered.
+ */
 import { availableOn } from './available.ts';
 import { lookLater } from './corked.ts';
 import { addressError, assertUsable } from './errors.ts';
-import { IDLE_SECONDS, MESSAGE_BYTES_MAX, MessageConnection, type MessageSocket } from './messages.ts';
+import { HeldMemory, IDLE_SECONDS, MESSAGE_BYTES_MAX, MessageConnection, type MessageSocket } from './messages.ts';
 import { Serving } from './serving.ts';
 import type { Address, Connection, ConnectionHandler, Listener, ServerHandler, Transport } from './transport.ts';
+import { refuseUpgrade, upgradeRequired } from './upgrade.ts';
 import { connectWebSocket, type StandardWebSocket, type WebSocketAddress, webSocketAddress } from './websocket.ts';
 
 type Socket = Bun.ServerWebSocket<{ connection?: MessageConnection }>;
@@ -41,13 +45,15 @@ class BunWsTransport implements Transport {
 }
 
 function serve(address: WebSocketAddress, serving: Serving) {
+  const held = new HeldMemory();
   try {
     return Bun.serve<{ connection?: MessageConnection }>({
       hostname: address.host,
       port: address.port,
       fetch(request, server) {
-        if (server.upgrade(request, { data: {} })) return undefined;
-        return new Response(null, { status: 426, headers: { Upgrade: 'websocket' } });
+        const refusal = refuseUpgrade(request);
+        if (refusal !== undefined) return refusal;
+        return server.upgrade(request, { data: {} }) ? undefined : upgradeRequired();
       },
       websocket: {
         maxPayloadLength: MESSAGE_BYTES_MAX,
@@ -58,7 +64,7 @@ function serve(address: WebSocketAddress, serving: Serving) {
         perMessageDeflate: false,
         open(socket) {
           socket.binaryType = 'uint8array';
-          const connection = new MessageConnection(new BunSocket(socket), serving);
+          const connection = new MessageConnection(new BunSocket(socket), serving, held);
           socket.data.connection = connection;
           connection.handler = serving.opened(connection);
         },

@@ -1,9 +1,13 @@
-/** WebSocket by Deno (`Deno.serve`, `Deno.upgradeWebSocket`); its own `WebSocket` connects. */
+/**
+ * WebSocket by Deno (`Deno.serve`, `Deno.upgradeWebSocket`); its own `WebSocket` connects. Deno has no way to cut a WebSocket:
+ * one whose peer lives and does not read keeps its descriptor, though for us it is over.
+ */
 import { availableOn } from './available.ts';
 import { addressError, assertUsable } from './errors.ts';
-import { IDLE_SECONDS } from './messages.ts';
+import { HeldMemory, IDLE_SECONDS } from './messages.ts';
 import { Serving } from './serving.ts';
 import type { Address, Connection, ConnectionHandler, Listener, ServerHandler, Transport } from './transport.ts';
+import { refuseUpgrade, upgradeRequired } from './upgrade.ts';
 import {
   attachWebSocket,
   connectWebSocket,
@@ -29,10 +33,11 @@ class DenoWsTransport implements Transport {
     assertUsable(this, 'listen on', address);
     const asked = webSocketAddress(address);
     const serving = new Serving(handler);
+    const held = new HeldMemory();
     const stop = new AbortController();
     let isClosing = false;
     const server = serve(asked, stop.signal, (request) =>
-      isClosing ? new Response(null, { status: 503 }) : upgrade(request, serving),
+      isClosing ? new Response(null, { status: 503 }) : (refuseUpgrade(request) ?? upgrade(request, serving, held)),
     );
     const listener = serving.listener({ ...asked, port: server.addr.port }, () => {
       isClosing = true;
@@ -74,14 +79,22 @@ function serve(address: WebSocketAddress, signal: AbortSignal, respond: (request
 }
 
 /** Makes a WebSocket of a request that asks for one; it becomes a connection of the server. */
-function upgrade(request: Request, serving: Serving): Response {
-  if (request.headers.get('upgrade')?.toLowerCase() !== 'websocket') {
-    return new Response(null, { status: 426, headers: { Upgrade: 'websocket' } });
-  }
-  const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: IDLE_SECONDS });
+function upgrade(request: Request, serving: Serving, held: HeldMemory): Response {
+  const upgraded = tryUpgrade(request);
+  if (upgraded === undefined) return upgradeRequired();
+  const { socket, response } = upgraded;
   socket.onopen = () => {
-    const connection = attachWebSocket(socket as StandardWebSocket, serving);
+    const connection = attachWebSocket(socket as StandardWebSocket, serving, held);
     connection.handler = serving.opened(connection);
   };
   return response;
+}
+
+/** Undefined when a header is missing, or is not as the standard wants it; Deno throws then. */
+function tryUpgrade(request: Request): Deno.WebSocketUpgrade | undefined {
+  try {
+    return Deno.upgradeWebSocket(request, { idleTimeout: IDLE_SECONDS });
+  } catch {
+    return undefined;
+  }
 }

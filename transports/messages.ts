@@ -15,10 +15,13 @@ export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 export const IDLE_SECONDS = 120;
 
 /**
- * Most that waits for a handler that has paused. No server of a runtime can stop reading a WebSocket, so a peer that sends
- * on and on without reading its replies is cut off when this is passed. Unit: bytes.
+ * Most that waits for a handler that has paused, unless it is a single message. No server of a runtime can stop reading a
+ * WebSocket, so a peer that sends on and on without reading its replies is cut off when this is passed. Unit: bytes.
  */
 export const HELD_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Most that waits at all connections of a listener together. The one that passes it is cut off. Unit: bytes. */
+const HELD_BYTES_MAX_IN_ALL = 256 * 1024 * 1024;
 
 /** What a message that waits counts beside its bytes: the object that it is. Unit: bytes. */
 const HELD_MESSAGE_BYTES = 256;
@@ -33,6 +36,8 @@ export const CloseCode = {
   /** Never sent: the connection was lost without a close frame. */
   ABNORMAL: 1006,
   POLICY_VIOLATION: 1008,
+  /** Of the registry that the RFC has begun. */
+  TRY_AGAIN_LATER: 1013,
 } as const;
 
 /** A WebSocket of any make, as the connection needs it. Not used any more once the connection was told `closed`. */
@@ -49,6 +54,25 @@ export interface MessageSocket {
   terminate(): void;
 }
 
+/** What waits for handlers that have paused, at the connections of one listener. */
+export class HeldMemory {
+  readonly #bytesMax: number;
+  #bytes = 0;
+
+  constructor(bytesMax = HELD_BYTES_MAX_IN_ALL) {
+    this.#bytesMax = bytesMax;
+  }
+
+  get isExceeded(): boolean {
+    return this.#bytes > this.#bytesMax;
+  }
+
+  /** So many bytes more wait, or fewer if it is negative. */
+  add(bytes: number): void {
+    this.#bytes += bytes;
+  }
+}
+
 export class MessageConnection implements ServedConnection {
   readonly framing = 'message';
   handler!: ConnectionHandler;
@@ -57,6 +81,7 @@ export class MessageConnection implements ServedConnection {
   /** What came while reading was paused. */
   #held: Uint8Array[] = [];
   #heldBytes = 0;
+  readonly #heldInAll: HeldMemory;
   #paused = false;
   #scheduled = false;
   /** Somebody has seen that bytes were pending, and waits for them to leave. */
@@ -67,9 +92,11 @@ export class MessageConnection implements ServedConnection {
   /** Why we have closed it, if the peer is to blame. */
   #refusal: Error | undefined;
 
-  constructor(socket: MessageSocket, serving?: Serving) {
+  /** Connections of one listener share `serving` and `heldInAll`; a client's has none, and shares with nobody. */
+  constructor(socket: MessageSocket, serving?: Serving, heldInAll = new HeldMemory()) {
     this.#socket = socket;
     this.#serving = serving;
+    this.#heldInAll = heldInAll;
   }
 
   // For the core
@@ -178,8 +205,12 @@ export class MessageConnection implements ServedConnection {
 
   #hold(bytes: Uint8Array): void {
     this.#held.push(bytes.slice());
-    this.#heldBytes += bytes.length + HELD_MESSAGE_BYTES;
-    if (this.#heldBytes > HELD_BYTES_MAX) this.#refuse(CloseCode.POLICY_VIOLATION, 'read replies before you send on');
+    this.#countHeld(bytes.length + HELD_MESSAGE_BYTES);
+    if (this.#held.length > 1 && this.#heldBytes > HELD_BYTES_MAX) {
+      this.#refuse(CloseCode.POLICY_VIOLATION, 'read replies before you send on');
+    } else if (this.#heldInAll.isExceeded) {
+      this.#refuse(CloseCode.TRY_AGAIN_LATER, 'too much waits for clients that do not read their replies');
+    }
   }
 
   readonly #deliverHeld = (): void => {
@@ -188,7 +219,7 @@ export class MessageConnection implements ServedConnection {
     let count = 0;
     while (count < held.length && !this.#paused && !this.#closed && !this.#ended) {
       const bytes = held[count++]!;
-      this.#heldBytes -= bytes.length + HELD_MESSAGE_BYTES;
+      this.#countHeld(-bytes.length - HELD_MESSAGE_BYTES);
       this.#deliver(bytes);
     }
     held.splice(0, count);
@@ -196,7 +227,13 @@ export class MessageConnection implements ServedConnection {
 
   #forgetHeld(): void {
     this.#held = [];
-    this.#heldBytes = 0;
+    this.#countHeld(-this.#heldBytes);
+  }
+
+  /** So many bytes more are held, or fewer if it is negative. */
+  #countHeld(bytes: number): void {
+    this.#heldBytes += bytes;
+    this.#heldInAll.add(bytes);
   }
 
   #refuse(code: number, reason: string): void {

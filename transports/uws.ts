@@ -1,6 +1,7 @@
 /**
  * uWebSockets.js on Node: WebSocket from C++, in the event loop of Node. It serves; the package `ws` connects, so that
- * clients need no binary.
+ * clients need no binary. With our close frame, a connection is gone for uWebSockets.js: that is when `Listener.close` takes
+ * it for gone, and not when the peer has answered.
  */
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
@@ -8,7 +9,7 @@ import { arch, platform, versions } from 'node:process';
 import { availableOn } from './available.ts';
 import { lookLater } from './corked.ts';
 import { addressError, assertUsable } from './errors.ts';
-import { IDLE_SECONDS, MESSAGE_BYTES_MAX, MessageConnection, type MessageSocket } from './messages.ts';
+import { HeldMemory, IDLE_SECONDS, MESSAGE_BYTES_MAX, MessageConnection, type MessageSocket } from './messages.ts';
 import { Serving } from './serving.ts';
 import type {
   Address,
@@ -19,6 +20,7 @@ import type {
   ServerHandler,
   Transport,
 } from './transport.ts';
+import { isOriginAllowed, ORIGIN_REFUSED } from './upgrade.ts';
 import { connectWebSocket, type StandardWebSocket, webSocketAddress } from './websocket.ts';
 
 /** Serves on Node, when uWebSockets.js has a binary for it; connects on Node. */
@@ -46,6 +48,7 @@ class UwsTransport implements Transport {
     const uws = load();
     const { host, port: askedPort } = webSocketAddress(address);
     const serving = new Serving(handler);
+    const held = new HeldMemory();
     const app = uws.App();
     app.ws('/*', {
       maxPayloadLength: MESSAGE_BYTES_MAX,
@@ -54,8 +57,22 @@ class UwsTransport implements Transport {
       idleTimeout: IDLE_SECONDS,
       sendPingsAutomatically: true,
       compression: uws.DISABLED,
+      upgrade(response, request, context) {
+        const header = (name: string) => request.getHeader(name);
+        if (!isOriginAllowed(header('origin'), header('host'))) {
+          response.writeStatus('403 Forbidden').end(ORIGIN_REFUSED);
+          return;
+        }
+        response.upgrade(
+          {},
+          header('sec-websocket-key'),
+          header('sec-websocket-protocol'),
+          header('sec-websocket-extensions'),
+          context,
+        );
+      },
       open(socket) {
-        const connection = new MessageConnection(new UwsSocket(socket), serving);
+        const connection = new MessageConnection(new UwsSocket(socket), serving, held);
         socket.getUserData().connection = connection;
         connection.handler = serving.opened(connection);
       },
@@ -145,6 +162,7 @@ interface Behavior {
   readonly idleTimeout: number;
   readonly sendPingsAutomatically: boolean;
   readonly compression: number;
+  upgrade(response: Response, request: Request, context: UpgradeContext): void;
   open(socket: Socket): void;
   message(socket: Socket, message: ArrayBuffer, isBinary: boolean): void;
   drain(socket: Socket): void;
@@ -163,7 +181,18 @@ interface Socket {
 interface Response {
   writeStatus(status: string): Response;
   writeHeader(name: string, value: string): Response;
-  end(): void;
+  upgrade(userData: object, key: string, protocol: string, extensions: string, context: UpgradeContext): void;
+  end(body?: string): void;
+}
+
+interface Request {
+  /** Empty when there is none. */
+  getHeader(lowerCaseName: string): string;
+}
+
+/** Its own object, of which nothing is known. */
+interface UpgradeContext {
+  readonly [upgrading: symbol]: never;
 }
 
 /** Its own object, of which nothing is known. */

@@ -4,7 +4,7 @@
  */
 import { formatAddress } from './address.ts';
 import { addressError, codeOf } from './errors.ts';
-import { CloseCode, MessageConnection, type MessageSocket } from './messages.ts';
+import { CloseCode, type HeldMemory, MessageConnection, type MessageSocket } from './messages.ts';
 import type { Serving } from './serving.ts';
 import type { Address, Connection, ConnectionHandler } from './transport.ts';
 
@@ -49,7 +49,7 @@ export function connectWebSocket(
 ): Promise<Connection> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
-    const socket = create(formatAddress(webSocketAddress(address)));
+    const socket = begin(create, webSocketAddress(address));
     let failure: unknown;
     const aborted = (): void => {
       abandon(socket);
@@ -73,13 +73,26 @@ export function connectWebSocket(
   });
 }
 
+/** Some addresses are refused at once: a page of https may not connect at all, and a URL knows no zone of IPv6. */
+function begin(create: (url: string) => StandardWebSocket, address: WebSocketAddress): StandardWebSocket {
+  try {
+    return create(formatAddress(address));
+  } catch (error) {
+    throw addressError('connect to', address, error);
+  }
+}
+
 /**
- * The connection of an open WebSocket, of a server's if `serving` is given; its `handler` has to be set before anything else
- * happens.
+ * The connection of an open WebSocket, of a server's if `serving` and `heldInAll` are given; its `handler` has to be set before
+ * anything else happens.
  */
-export function attachWebSocket(socket: StandardWebSocket, serving?: Serving): MessageConnection {
+export function attachWebSocket(
+  socket: StandardWebSocket,
+  serving?: Serving,
+  heldInAll?: HeldMemory,
+): MessageConnection {
   const polled = new PolledSocket(socket, serving === undefined, () => connection.look());
-  const connection = new MessageConnection(polled, serving);
+  const connection = new MessageConnection(polled, serving, heldInAll);
   socket.binaryType = 'arraybuffer';
   socket.onmessage = ({ data }) => {
     polled.look();

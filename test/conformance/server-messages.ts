@@ -1,10 +1,15 @@
 /** What only a server does whose frames are messages: the WebSocket's own part of the conformance suite. */
+import { get } from 'node:http';
 import { decode } from '@msgpack/msgpack';
 import { expect, test } from 'vitest';
 import { encode } from '../support/bytes.ts';
 import type { RuntimeName } from '../support/children.ts';
+import type { ServerChild } from '../support/command.ts';
 import { dialWebSocket } from '../support/websocket-peer.ts';
 import { frame, WireClient } from '../support/wire.ts';
+
+const ORIGIN_REFUSED =
+  'a page may connect from localhost, 127.0.0.1, [::1], or the host that it connects to; this origin is another\n';
 
 const MiB = 1024 * 1024;
 const PING = 0;
@@ -19,7 +24,35 @@ export const messageUnreadable: [string, Uint8Array, string][] = [
   ['one byte more than maxFrame', frame(new Uint8Array(16 * MiB + 1)), 'SIZE'],
 ];
 
-export function messageFraming(address: () => string, runtime: RuntimeName): void {
+/** The headers of a request that asks for WebSocket as it has to be asked. */
+const handshake = {
+  Connection: 'Upgrade',
+  Upgrade: 'websocket',
+  'Sec-WebSocket-Key': 'cmluZ2t2IHJpbmdrdiByaQ==',
+  'Sec-WebSocket-Version': '13',
+};
+
+/** What a plain HTTP client is answered. */
+function ask(address: string, headers: Record<string, string>): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = get(address.replace('ws:', 'http:'), { headers });
+    asked.once('error', reject);
+    asked.once('upgrade', ({ statusCode }, socket) => {
+      socket.destroy();
+      resolve({ status: statusCode!, text: '' });
+    });
+    asked.once('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (part: string) => {
+        text += part;
+      });
+      response.once('end', () => resolve({ status: response.statusCode!, text }));
+    });
+  });
+}
+
+export function messageFraming(server: () => ServerChild, runtime: RuntimeName): void {
+  const address = (): string => server().ready.address;
   const request = (...operations: readonly unknown[]): Uint8Array => encode(operations);
 
   test('a message is a payload, and its reply is one message without a header', async () => {
@@ -58,6 +91,24 @@ export function messageFraming(address: () => string, runtime: RuntimeName): voi
   test('plain HTTP is told to upgrade', async () => {
     const response = await fetch(address().replace('ws:', 'http:'));
     expect([response.status, response.headers.get('upgrade')]).toEqual([426, 'websocket']);
+  });
+
+  test('an upgrade without a key is refused, and no more is said of it', async () => {
+    const { stderr } = server().child;
+    const { 'Sec-WebSocket-Key': _, ...keyless } = handshake;
+    expect((await ask(address(), keyless)).status).toBe(426);
+    expect((await ask(address(), handshake)).status).toBe(101);
+    expect(server().child.stderr).toBe(stderr);
+  });
+
+  test.each([
+    ['of this machine', 'http://localhost:3000', undefined, 101],
+    ["of the server's host", 'https://db.example', 'db.example:7464', 101],
+    ['of another host', 'https://elsewhere.example', 'db.example:7464', 403],
+    ['of no host', 'null', undefined, 403],
+  ])('a page %s: %s, host %s: %i', async (_, origin, host, expected) => {
+    const { status, text } = await ask(address(), { ...handshake, origin, ...(host !== undefined && { host }) });
+    expect([status, text]).toEqual([expected, expected === 403 ? ORIGIN_REFUSED : '']);
   });
 
   test('who closes has everything executed that it sent before', async () => {

@@ -180,7 +180,7 @@ export function serverSuite({ runtime, transport, listen }: ServerCell): void {
 
   describe('framing', () => {
     if (isStream) streamFraming(dial);
-    else messageFraming(() => server.ready.address, runtime.name);
+    else messageFraming(() => server, runtime.name);
 
     test('a thousand frames in flight are answered in their order', async () => {
       const peer = await dial();

@@ -1,7 +1,13 @@
 /** WebSocket connections where a real socket would be in the way: what is held, what is awaited, and how it ends. */
 import { describe, expect, test } from 'vitest';
 import type { ConnectionHandler } from '../../core/connection.ts';
-import { HELD_BYTES_MAX, MessageConnection, type MessageSocket } from '../../transports/messages.ts';
+import {
+  HELD_BYTES_MAX,
+  HeldMemory,
+  MESSAGE_BYTES_MAX,
+  MessageConnection,
+  type MessageSocket,
+} from '../../transports/messages.ts';
 
 /** A socket that sends nothing and notes what it was asked. */
 class Socket implements MessageSocket {
@@ -21,9 +27,9 @@ class Socket implements MessageSocket {
   }
 }
 
-function open() {
+function open(heldInAll?: HeldMemory) {
   const socket = new Socket();
-  const connection = new MessageConnection(socket);
+  const connection = new MessageConnection(socket, undefined, heldInAll);
   const told: string[] = [];
   const handler: ConnectionHandler = {
     data: (bytes) => void told.push(`data ${bytes.join()}`),
@@ -79,6 +85,59 @@ describe('pausing', () => {
     expect(socket.events).toEqual([]);
     connection.received(small);
     expect(socket.events).toEqual(['close 1008 read replies before you send on']);
+  });
+
+  test('the longest message there is may wait, and then no other', () => {
+    const { socket, connection } = open();
+    connection.pauseReading();
+    connection.received(new Uint8Array(MESSAGE_BYTES_MAX));
+    expect(socket.events).toEqual([]);
+    connection.received(Uint8Array.of(1));
+    expect(socket.events).toEqual(['close 1008 read replies before you send on']);
+  });
+
+  describe('what waits at all connections of a listener', () => {
+    const message = new Uint8Array(744);
+    const tooMuch = 'close 1013 too much waits for clients that do not read their replies';
+
+    /** Connections that have paused, of a listener where two messages may wait. */
+    function openPaused(count: number) {
+      const held = new HeldMemory(2000);
+      const opened = Array.from({ length: count }, () => open(held));
+      for (const { connection } of opened) connection.pauseReading();
+      return opened;
+    }
+
+    test('is limited, and the connection that passes the limit is closed alone', () => {
+      const [first, second, third] = openPaused(3);
+      first!.connection.received(message);
+      second!.connection.received(message);
+      third!.connection.received(message);
+      expect([first, second, third].map((one) => one!.socket.events)).toEqual([[], [], [tooMuch]]);
+    });
+
+    test('has room again for what was delivered, and for what a connection took with it', async () => {
+      const [delivered, gone, ended, last] = openPaused(4);
+      delivered!.connection.received(message);
+      delivered!.connection.resumeReading();
+      await microtasks();
+      expect(delivered!.told).toHaveLength(1);
+      gone!.connection.received(message);
+      gone!.connection.closed(1006, '');
+      ended!.connection.received(message);
+      ended!.connection.end();
+      last!.connection.received(message);
+      last!.connection.received(message);
+      expect(last!.socket.events).toEqual([]);
+      last!.connection.received(Uint8Array.of(1));
+      expect(last!.socket.events).toEqual([tooMuch]);
+      // And what the refused one held is free, too.
+      const { connection, socket } = delivered!;
+      connection.pauseReading();
+      connection.received(message);
+      connection.received(message);
+      expect(socket.events).toEqual([]);
+    });
   });
 });
 
