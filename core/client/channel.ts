@@ -4,6 +4,7 @@
  * writes are reported as unknown. It knows no runtime: connections and alarms are given to it.
  */
 import { ErrorCode, MAX_FRAME_OPERATIONS } from '../protocol.ts';
+import { ALARM_DELAY_MAX_MS } from './deadline.ts';
 import { backOffMs, type Dialled, type DialOptions, dial, RECONNECT_MAX_MS } from './dial.ts';
 import {
   AbortError,
@@ -22,6 +23,7 @@ import type { CallOptions } from './methods.ts';
 import type { Operation, ServerHello } from './operations.ts';
 import { payloadBytes, Queue } from './queue.ts';
 import { Request } from './request.ts';
+import { otherShards } from './routing.ts';
 import {
   type ClientSettings,
   type Connect,
@@ -41,11 +43,17 @@ const CLOSE_GRACE_MS = 1000;
 /** Alarms are this far apart, which makes one of many time-outs; so late a time-out may be noticed. Unit: milliseconds. */
 const ALARM_INTERVAL_MS = 5;
 
-/** The longest delay that every runtime's timers take. Unit: milliseconds. */
-const ALARM_DELAY_MAX_MS = 2 ** 31 - 1;
-
 /** `connecting` is said until there has been a connection, `reconnecting` once one was lost. */
 export type ChannelState = 'connecting' | 'connected' | 'reconnecting' | 'closed';
+
+/** What was issued and not sent, and is another's to be settled. */
+export interface TakenBack {
+  readonly request: Request;
+  /** Its MessagePack. */
+  readonly bytes: Uint8Array;
+  /** What it has left of its time, and its signal. */
+  readonly options: CallOptions;
+}
 
 /** What a channel tells whose it is. */
 export interface ChannelOwner {
@@ -133,18 +141,14 @@ export class Channel {
     return this.#connections === 0 ? 'connecting' : 'reconnecting';
   }
 
-  get isConnected(): boolean {
-    return this.#link !== undefined;
-  }
-
   /** How many connections there were: a scan's cursor means something only to the one that it came from. */
   get connections(): number {
     return this.#connections;
   }
 
   /**
-   * Takes no more operations, waits until those that were issued are answered or given up, and closes the connection.
-   * Twice is fine.
+   * Waits until the operations that were issued are answered or given up, those included that still come meanwhile, and
+   * closes the connection. Then no more are taken. Twice is fine.
    */
   close(): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
@@ -156,8 +160,18 @@ export class Channel {
 
   /** Closes, for there is no such shard any more: what was not sent is answered with `MOVED`, as the server would. */
   leave(): void {
-    this.#rejectWaiting(() => new ServerError(ErrorCode.MOVED, 'the server has other shards now'));
+    this.#rejectWaiting(() => otherShards());
     void this.close();
+  }
+
+  /** Takes back what was not sent, to be sent elsewhere. */
+  takeBack(): TakenBack[] {
+    const nowMs = this.#timers.now();
+    return this.#queue.takeAll().map(({ request, bytes }) => {
+      this.#pendingBytes -= request.costBytes;
+      const options = { timeoutMs: Math.max(1, request.deadlineMs - nowMs), signal: request.unwatch() };
+      return { request, bytes: bytes.subarray(request.start, request.end), options };
+    });
   }
 
   // From the caller to the link
@@ -176,7 +190,7 @@ export class Channel {
     resolve: (result: unknown) => void,
     reject: (error: RingkvError) => void,
   ): void {
-    if (this.#closed !== undefined) throw new ClosedError('the client was closed');
+    if (this.#lifetime.signal.aborted) throw new ClosedError('the client was closed');
     checkPositive('timeoutMs', timeoutMs);
     if (signal?.aborted) throw new AbortError(`${operation.name} was aborted`, { cause: signal.reason });
     const nowMs = this.#scheduleFlush();
@@ -234,8 +248,8 @@ export class Channel {
     this.#isFlushScheduled = false;
     const link = this.#link;
     if (link === undefined) return;
-    while (link.isWritable) {
-      const frame = this.#queue.take(this.#frameBytesMax);
+    while (true) {
+      const frame = this.#queue.take(Math.min(this.#frameBytesMax, link.roomBytes));
       if (frame === undefined) break;
       link.send(frame);
     }
@@ -250,6 +264,8 @@ export class Channel {
     answered: (link, { requests }) => {
       if (link !== this.#link) return;
       for (const request of requests) this.#pendingBytes -= request.costBytes;
+      // What is left waiting had no room before.
+      if (!this.#queue.isEmpty && !this.#isFlushScheduled) this.#flush();
       this.#finishIfDone();
     },
     drained: (link) => {

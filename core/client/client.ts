@@ -6,8 +6,9 @@ import { addUpInfo } from '../info.ts';
 import { Writer } from '../msgpack.ts';
 import type { ShardMap } from '../slots.ts';
 import { Batch } from './batch.ts';
-import { Channel, type ChannelState } from './channel.ts';
-import { BatchError, ClosedError, type RingkvError } from './errors.ts';
+import { Channel, type ChannelState, type TakenBack } from './channel.ts';
+import { Deadline } from './deadline.ts';
+import { BatchError, ClosedError, RingkvError, UnknownOutcomeError } from './errors.ts';
 import { type CallOptions, DEFAULT_SCAN_COUNT, Methods, type ScannedKey, type ScanOptions } from './methods.ts';
 import { joinOperations, type Operation, operations, type ServerHello } from './operations.ts';
 import {
@@ -17,6 +18,7 @@ import {
   isMoved,
   isSameMap,
   ONE_SHARD,
+  otherShards,
   type Part,
   partsOf,
   type Route,
@@ -60,6 +62,8 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
   readonly #shardChannels = new Map<string, Channel>();
   /** The map is asked for. */
   #learning: Promise<void> | undefined;
+  /** What may still go from one shard to another. */
+  readonly #routed = new Set<Promise<unknown>>();
   #closed: Promise<void> | undefined;
 
   /** Resolves once the server has said hello. Rejects, without trying again, as `dial` does. */
@@ -99,21 +103,23 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
     callOptions?: CallOptions,
   ): AsyncGenerator<ScannedKey<O>, void, undefined> {
     const { prefix, count = DEFAULT_SCAN_COUNT, keys = 'text' }: ScanOptions = options ?? {};
-    let map = this.#map;
+    let map: ShardMap | undefined;
     let shard = 0;
     let cursor = 0n;
     let connection = 0;
-    while (shard < map.length) {
+    while (true) {
+      if (map !== this.#map) {
+        map = this.#map;
+        shard = 0;
+        cursor = 0n;
+      }
+      if (shard === map.length) return;
+      this.#checkOpen();
       const channel = this.#channelOf(shard);
       const page = await channel.run(operations.scan, [cursor, count, prefix], callOptions).catch((error: unknown) => {
         if (map === this.#map) throw error;
       });
-      if (page === undefined || map !== this.#map) {
-        map = this.#map;
-        shard = 0;
-        cursor = 0n;
-        continue;
-      }
+      if (page === undefined || map !== this.#map) continue;
       if (cursor !== 0n && connection !== channel.connections) {
         cursor = 0n;
         continue;
@@ -127,12 +133,12 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
 
   /** What the server tells of itself. */
   hello(options?: CallOptions): Promise<ServerHello> {
-    return this.#hello(this.#home, options);
+    return this.#issue(() => this.#hello(this.#home, options));
   }
 
   /** The server's figures; of several shards, added up. */
   async info(options?: CallOptions): Promise<Readonly<Record<string, unknown>>> {
-    return addUpInfo(await this.#askEvery(operations.info, [], options));
+    return addUpInfo(await this.#issue(() => this.#askEvery(operations.info, [], options)));
   }
 
   /**
@@ -140,8 +146,15 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
    * Twice is fine.
    */
   close(): Promise<void> {
-    this.#closed ??= Promise.all([...this.#channels.keys()].map((channel) => channel.close())).then(() => {});
+    this.#closed ??= this.#finish();
     return this.#closed;
+  }
+
+  async #finish(): Promise<void> {
+    while (this.#channels.size > 0) {
+      await Promise.allSettled(this.#routed);
+      await Promise.all([...this.#channels.keys()].map((channel) => channel.close()));
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -155,32 +168,11 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
     args: A,
     options?: CallOptions,
   ): Promise<R> {
-    // While there is no connection, the next server may turn out to have several shards.
+    // Should the server come back with several shards, `#adoptMap` takes back what it has not got yet.
     const only = this.#only;
-    return only?.isConnected ? only.run(operation, args, options) : this.#route(operation, args, options);
-  }
-
-  async #route<A extends readonly unknown[], R>(
-    operation: Operation<A, R>,
-    args: A,
-    options: CallOptions | undefined,
-  ): Promise<R> {
-    const writer = this.#writer;
-    writer.clear();
-    operation.write(writer, ...args);
-    const bytes = writer.copy();
-    const route = routeOf(bytes);
-    const written = encoded(operation);
-    if (route === EVERY_SHARD) return (await this.#askEvery(written, [bytes], options)).reduce(together);
-    const follow = this.#follower(options);
-    const channel = this.#channelOn(route);
-    try {
-      return await channel.run(written, [bytes], options);
-    } catch (error) {
-      if (!isMoved(error)) throw error;
-      const rest = await follow(channel);
-      return await this.#channelOn(route).run(written, [bytes], rest);
-    }
+    return only !== undefined && this.#closed === undefined
+      ? only.run(operation, args, options)
+      : this.#issue(() => this.#route(encoded(operation), this.#encode(operation, args), options));
   }
 
   #runBatch<T extends unknown[]>(
@@ -188,10 +180,59 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
     bytes: Uint8Array,
     options: CallOptions | undefined,
   ): Promise<T> {
-    const only = this.#only;
-    return only?.isConnected
-      ? only.run(joinOperations<T>(all), [bytes], options)
-      : this.#routeBatch(all, bytes, options);
+    return this.#only === undefined
+      ? this.#issue(() => this.#routeBatch<T>(all, bytes, options))
+      : this.run(joinOperations<T>(all), [bytes], options);
+  }
+
+  /** Runs what may go from one shard to another; until that is done no connection is closed. */
+  async #issue<R>(routed: () => Promise<R>): Promise<R> {
+    this.#checkOpen();
+    return await this.#track(routed());
+  }
+
+  #track<R>(routed: Promise<R>): Promise<R> {
+    const forget = (): void => void this.#routed.delete(routed);
+    this.#routed.add(routed);
+    routed.then(forget, forget);
+    return routed;
+  }
+
+  #encode<A extends readonly unknown[]>(operation: Operation<A, unknown>, args: A): Uint8Array {
+    this.#writer.clear();
+    operation.write(this.#writer, ...args);
+    return this.#writer.copy();
+  }
+
+  /** Runs what was issued to the only shard there was, and not sent. */
+  #routeAnew({ request, bytes, options }: TakenBack): void {
+    const { operation } = request;
+    const routed =
+      operation.parts === undefined
+        ? this.#route(encoded(operation), bytes, options)
+        : this.#routeBatch(operation.parts, bytes, options);
+    this.#track(routed).then(
+      (result) => request.resolve(result),
+      (error: RingkvError) => request.reject(error),
+    );
+  }
+
+  async #route<R>(
+    operation: Operation<[bytes: Uint8Array], R>,
+    bytes: Uint8Array,
+    options: CallOptions | undefined,
+  ): Promise<R> {
+    const route = routeOf(bytes);
+    if (route === EVERY_SHARD) return (await this.#askEvery(operation, [bytes], options)).reduce(together);
+    const follow = this.#follower(operation.name, options);
+    const channel = this.#channelOn(route);
+    try {
+      return await channel.run(operation, [bytes], options);
+    } catch (error) {
+      if (!isMoved(error)) throw error;
+      const rest = await follow(channel);
+      return await this.#channelOn(route).run(operation, [bytes], rest);
+    }
   }
 
   async #routeBatch<T extends unknown[]>(
@@ -201,16 +242,18 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
   ): Promise<T> {
     const parts = partsOf(all, bytes);
     const results: unknown[] = new Array(parts.length).fill(undefined);
-    const follow = this.#follower(options);
+    const follow = this.#follower('the batch', options);
     const places = [...parts.keys()];
     const { refused, movedBy } = await this.#runParts(parts, places, results, options);
-    if (movedBy !== undefined) {
-      const moved = places.filter((place) => isMoved(results[place]));
-      const rest = await follow(movedBy);
-      for (const place of moved) results[place] = undefined;
-      refused.push(...(await this.#runParts(parts, moved, results, rest)).refused);
-    }
-    return resultOfBatch<T>(results, refused);
+    if (movedBy === undefined) return resultOfBatch<T>(results, refused);
+    const moved = places.filter((place) => isMoved(results[place]));
+    const standing = refused.filter((error) => !isMoved(error));
+    // When it is given up, what was done is told nevertheless.
+    const rest = await follow(movedBy).catch((error: RingkvError) => error);
+    const isGivenUp = rest instanceof RingkvError;
+    for (const place of moved) results[place] = isGivenUp ? rest : undefined;
+    standing.push(...(isGivenUp ? [rest] : (await this.#runParts(parts, moved, results, rest)).refused));
+    return resultOfBatch<T>(results, standing);
   }
 
   /**
@@ -223,7 +266,7 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
     results: unknown[],
     options: CallOptions | undefined,
   ): Promise<{ refused: RingkvError[]; movedBy: Channel | undefined }> {
-    this.#checkOpen();
+    const map = this.#map;
     const shares = new Map<Channel, number[]>();
     const assign = (channel: Channel, place: number): void => {
       const share = shares.get(channel);
@@ -252,6 +295,15 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
       }
     };
     await Promise.all([...shares].map(runShare));
+    if (map === this.#map) return { refused, movedBy };
+    for (const place of places) {
+      const { route, operation } = parts[place]!;
+      const result = results[place];
+      if (route !== EVERY_SHARD || (result instanceof RingkvError && !isMoved(result))) continue;
+      // Not all shards there are now have answered; but to clear once more could undo what stands after it in the batch.
+      results[place] = operation.isRead ? otherShards() : new UnknownOutcomeError(otherShards());
+      movedBy ??= this.#home;
+    }
     return { refused, movedBy };
   }
 
@@ -264,19 +316,19 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
     args: A,
     options: CallOptions | undefined,
   ): Promise<R[]> {
-    this.#checkOpen();
-    const ask = (given: CallOptions | undefined): Promise<R[]> =>
-      Promise.all(this.#everyChannel().map((channel) => channel.run(operation, args, given)));
-    const map = this.#map;
-    const follow = this.#follower(options);
+    const ask = async (given: CallOptions | undefined): Promise<R[]> => {
+      const map = this.#map;
+      const results = await Promise.all(this.#everyChannel().map((channel) => channel.run(operation, args, given)));
+      if (map !== this.#map) throw otherShards();
+      return results;
+    };
+    const follow = this.#follower(operation.name, options);
     try {
-      const results = await ask(options);
-      if (map === this.#map) return results;
+      return await ask(options);
     } catch (error) {
       if (!isMoved(error)) throw error;
+      return await ask(await follow(this.#home));
     }
-    // The server has other shards than when it was asked.
-    return await ask(await follow(this.#home));
   }
 
   #checkOpen(): void {
@@ -300,7 +352,6 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
     const [, , url] = this.#map[shard]!;
     const open = this.#shardChannels.get(url);
     if (open !== undefined) return open;
-    this.#checkOpen();
     const connect = this.#options.connectShard(url);
     const channel = connect === this.#options.connect ? this.#home : this.#newChannel(connect);
     if (channel !== this.#home) channel.start();
@@ -324,6 +375,7 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
   #adoptMap(told: ShardMap): void {
     const map = told.length === 0 ? ONE_SHARD : told;
     if (isSameMap(map, this.#map)) return;
+    const onlyBefore = this.#only;
     this.#map = map;
     this.#only = map.length === 1 ? this.#home : undefined;
     this.#shardOfSlot = map.length === 1 ? new Uint16Array() : shardsOfSlots(map);
@@ -333,22 +385,24 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
       this.#shardChannels.delete(url);
       if (channel !== this.#home) channel.leave();
     }
+    // None of it was sent to this server: a connection begins with HELLO, which tells of the shards.
+    if (this.#only === undefined) for (const taken of onlyBefore?.takeBack() ?? []) this.#routeAnew(taken);
   }
 
   /**
    * What to do when a shard says that a key is not its own: ask it for the map, unless there has been another one since the
-   * operation was sent. Resolves to the options for the operation's second attempt, which is the last.
+   * operation was sent. Resolves to the options for the operation's second attempt, which is the last; rejects when it was
+   * given up before.
    */
-  #follower(options: CallOptions | undefined): (channel: Channel) => Promise<CallOptions> {
+  #follower(name: string, options: CallOptions | undefined): (channel: Channel) => Promise<CallOptions> {
     const map = this.#map;
-    const { timers } = this.#options;
-    const deadlineMs = timers.now() + (options?.timeoutMs ?? this.#timeoutMs);
+    const deadline = new Deadline(name, this.#options.timers, this.#timeoutMs, options);
     return async (channel) => {
       if (map === this.#map) {
         this.#learning ??= this.#learn(channel);
-        await this.#learning;
+        await deadline.wait(this.#learning);
       }
-      return { ...options, timeoutMs: Math.max(1, deadlineMs - timers.now()) };
+      return deadline.rest;
     };
   }
 

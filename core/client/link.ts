@@ -14,6 +14,15 @@ import type { Request } from './request.ts';
 const OUTPUT_HIGH_WATER_BYTES = 1024 * 1024;
 
 /**
+ * Most that is sent and not answered over messages, unless it is a single frame. A server can't stop reading these: what it
+ * does not get to it has to keep, and it cuts off who makes it keep too much. Unit: bytes.
+ */
+export const UNANSWERED_BYTES_MAX = 8 * 1024 * 1024;
+
+/** What a message counts for beside its payload, with the server as here. Unit: bytes. */
+const MESSAGE_OVERHEAD_BYTES = 256;
+
+/**
  * Longest that a reply may become for each byte of `MAX_REPLY_BYTES`, which counts values and keys alone: a key of one byte
  * in SCAN's result takes three.
  */
@@ -26,6 +35,8 @@ export interface SentFrame {
   readonly count: number;
   /** A copy of the frame, if something in it could be sent again. */
   readonly bytes: Uint8Array | undefined;
+  /** What it counts towards `UNANSWERED_BYTES_MAX`. Unit: bytes. */
+  readonly costBytes: number;
   readonly sentMs: number;
   next: SentFrame | undefined;
 }
@@ -50,6 +61,8 @@ export class Link implements ConnectionHandler {
   /** What was sent and not answered, as a list from the oldest to the newest. */
   #oldest: SentFrame | undefined;
   #newest: SentFrame | undefined;
+  /** The costs of these. */
+  #unansweredBytes = 0;
   #receivedMs = 0;
   #endCause: RingkvError | undefined;
   #isClosed = false;
@@ -60,9 +73,11 @@ export class Link implements ConnectionHandler {
     this.#owner = owner;
   }
 
-  /** Whether the connection takes what is sent, so that more can be given to it. */
-  get isWritable(): boolean {
-    return this.#endCause === undefined && this.#connection.pendingBytes <= OUTPUT_HIGH_WATER_BYTES;
+  /** The longest payload that should be sent now: more of it when the link has drained, or a frame was answered. Unit: bytes. */
+  get roomBytes(): number {
+    if (this.#endCause !== undefined || this.#connection.pendingBytes > OUTPUT_HIGH_WATER_BYTES) return 0;
+    if (this.#connection.framing === 'stream' || this.#oldest === undefined) return Infinity;
+    return Math.max(0, UNANSWERED_BYTES_MAX - this.#unansweredBytes - MESSAGE_OVERHEAD_BYTES);
   }
 
   /** Why it ended; undefined while it has not. */
@@ -93,12 +108,14 @@ export class Link implements ConnectionHandler {
       requests,
       count,
       bytes: canRepeat ? bytes.slice() : undefined,
+      costBytes: bytes.length - FRAME_HEADER_BYTES + MESSAGE_OVERHEAD_BYTES,
       sentMs: this.#owner.now(),
       next: undefined,
     };
     if (this.#newest === undefined) this.#oldest = frame;
     else this.#newest.next = frame;
     this.#newest = frame;
+    this.#unansweredBytes += frame.costBytes;
     this.#connection.send(this.#connection.framing === 'message' ? bytes.subarray(FRAME_HEADER_BYTES) : bytes);
   }
 
@@ -177,6 +194,7 @@ export class Link implements ConnectionHandler {
     if (reader.position !== reader.end) throw new ProtocolError('a reply has bytes after its results');
     this.#oldest = frame.next;
     if (this.#oldest === undefined) this.#newest = undefined;
+    this.#unansweredBytes -= frame.costBytes;
     this.#owner.answered(this, frame);
     return this.#endCause === undefined;
   }

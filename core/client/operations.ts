@@ -16,6 +16,8 @@ export interface Operation<A extends readonly unknown[], R> {
   readonly isRead: boolean;
   /** How many elements of the frame's array, and of the reply's, it is. */
   readonly count: number;
+  /** Those that it was joined of, if it was. */
+  readonly parts?: readonly Operation<never, unknown>[];
   /** Appends the operation's MessagePack. Throws `ArgumentError`, having appended who knows what. */
   write(writer: Writer, ...args: A): void;
   /**
@@ -227,6 +229,7 @@ export function joinOperations<T extends unknown[]>(
     name: 'the batch',
     isRead: parts.every(({ isRead }) => isRead),
     count: parts.length,
+    parts,
     write: (writer, bytes) => writer.raw(bytes),
     read(reader) {
       const results = parts.map((part) => part.read(reader));

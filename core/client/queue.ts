@@ -63,10 +63,11 @@ export class Queue {
   }
 
   /**
-   * The next frame, of as many requests as one with a payload of `payloadBytesMax` can hold; undefined when none waits.
-   * No single request may be larger than that.
+   * The next frame, of as many requests as one with a payload of `payloadBytesMax` can hold; undefined when none waits, or
+   * the next is larger than that.
    */
   take(payloadBytesMax: number): Frame | undefined {
+    this.#compact();
     const all = this.#requests;
     while (all[this.#taken]?.isSettled) this.#taken++;
     const first = all[this.#taken];
@@ -83,6 +84,7 @@ export class Queue {
       if (isSettled || bytes > payloadBytesMax || count + operation.count > MAX_FRAME_OPERATIONS) break;
       count += operation.count;
     }
+    if (next === this.#taken) return undefined;
     const isAll = this.#taken === 0 && next === all.length;
     const requests = isAll ? all : all.slice(this.#taken, next);
     // The headers are written over what lies before the first request, and that is no longer needed.
@@ -123,6 +125,21 @@ export class Queue {
       request.wasSent = false;
       this.#requests.push(request);
     }
+  }
+
+  /** Takes out all that wait; `bytes` is what their places are relative to, and nobody else's from now on. */
+  takeAll(): { readonly request: Request; readonly bytes: Uint8Array }[] {
+    const bytes = this.#writer.view();
+    const waiting = [...this.waiting()].filter(({ isSettled }) => !isSettled);
+    this.#writer = newWriter();
+    this.#reset();
+    return waiting.map((request) => ({ request, bytes }));
+  }
+
+  /** Under steady load something always waits, so what was taken before it has to go in between. */
+  #compact(): void {
+    const start = this.#requests[this.#taken]?.start ?? 0;
+    if (start > KEPT_BYTES_MAX && start > this.#writer.length / 2) this.putBack([]);
   }
 
   #reset(): void {

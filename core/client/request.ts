@@ -19,7 +19,9 @@ export class Request {
   #isSettled = false;
   readonly #resolve: (result: unknown) => void;
   readonly #reject: (error: RingkvError) => void;
-  #stopWatching: (() => void) | undefined;
+  /** Gives it up when it is aborted. */
+  #signal: AbortSignal | undefined;
+  #onAbort: (() => void) | undefined;
 
   constructor(
     operation: Operation<never, unknown>,
@@ -46,8 +48,15 @@ export class Request {
 
   /** Calls `onAbort` when the signal is aborted before the request is settled. */
   watch(signal: AbortSignal, onAbort: () => void): void {
+    this.#signal = signal;
+    this.#onAbort = onAbort;
     signal.addEventListener('abort', onAbort, { once: true });
-    this.#stopWatching = () => signal.removeEventListener('abort', onAbort);
+  }
+
+  /** Undoes `watch`, and returns the signal if there is one. */
+  unwatch(): AbortSignal | undefined {
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort);
+    return this.#signal;
   }
 
   /** Settles it with what the reply has for it. Throws, unsettled, when that can't be read. */
@@ -59,7 +68,11 @@ export class Request {
     }
     const result = this.operation.read(reader);
     if (result instanceof RingkvError) this.reject(result);
-    else if (this.#settle()) this.#resolve(result);
+    else this.resolve(result);
+  }
+
+  resolve(result: unknown): void {
+    if (this.#settle()) this.#resolve(result);
   }
 
   reject(error: RingkvError): void {
@@ -69,7 +82,7 @@ export class Request {
   #settle(): boolean {
     if (this.#isSettled) return false;
     this.#isSettled = true;
-    this.#stopWatching?.();
+    this.unwatch();
     return true;
   }
 }

@@ -68,6 +68,11 @@ export function isMoved(result: unknown): boolean {
   return result instanceof ServerError && result.code === ErrorCode.MOVED;
 }
 
+/** That an operation was not done by all of the shards there are now. */
+export function otherShards(): ServerError {
+  return new ServerError(ErrorCode.MOVED, 'the server has other shards now');
+}
+
 /** What two shards answered to the same operation, as one answer: a sum of numbers, an error if there is one. */
 export function together<R>(a: R, b: R): R {
   if (a instanceof RingkvError || typeof b === 'boolean') return a;

@@ -1,12 +1,16 @@
 /** The client's link over a connection that carries messages: payloads go out without their headers, and come in so. */
 import { describe, expect, test } from 'vitest';
+import { Client } from '../../core/client/client.ts';
 import { RingkvError } from '../../core/client/errors.ts';
-import { Link } from '../../core/client/link.ts';
+import { Link, UNANSWERED_BYTES_MAX } from '../../core/client/link.ts';
 import { operations } from '../../core/client/operations.ts';
 import { Queue } from '../../core/client/queue.ts';
 import { Request } from '../../core/client/request.ts';
-import type { Connection } from '../../core/connection.ts';
+import type { Connect } from '../../core/client/settings.ts';
+import type { Connection, ConnectionHandler } from '../../core/connection.ts';
 import { encode } from '../support/bytes.ts';
+import { ManualTimers } from '../support/manual-timers.ts';
+import { HELLO } from '../support/scripted-server.ts';
 
 class Messages implements Connection {
   readonly framing = 'message';
@@ -66,5 +70,69 @@ describe('what is no reply ends the link', () => {
     link.data(message);
     expect(link.endCause).toBeInstanceOf(RingkvError);
     expect([link.endCause?.code, connection.isDestroyed]).toEqual([code, true]);
+  });
+});
+
+describe('what is in flight is bounded, for the server can’t stop reading', () => {
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+  /** A client, and its server by hand; it is told of no `drain`, since all that it sends leaves at once. */
+  async function client() {
+    const connection = new Messages();
+    let link: ConnectionHandler | undefined;
+    const connect: Connect = async (open) => {
+      link = open(connection);
+      return connection;
+    };
+    const opened = Client.open({ connect, connectShard: () => connect, timers: new ManualTimers() });
+    await turn();
+    link?.data(encode([HELLO]));
+    const ready = await opened;
+    connection.sent.length = 0;
+    return { client: ready, sent: connection.sent, answer: (results: unknown[]) => link?.data(encode(results)) };
+  }
+
+  test('what waits is sent as answers come, all of it once', async () => {
+    const { client: ringkv, sent, answer } = await client();
+    const value = new Uint8Array(1024 * 1024);
+    const answered: number[] = [];
+    for (let i = 0; i < 30; i++) {
+      void ringkv.set(`${i}`, value).then(() => answered.push(i));
+      await turn();
+    }
+    const inFlight = () => sent.reduce((sum, message) => sum + message.length + 256, 0);
+    expect(sent).toHaveLength(7);
+    while (sent.length > 0) {
+      expect(inFlight()).toBeLessThanOrEqual(UNANSWERED_BYTES_MAX);
+      sent.shift();
+      answer([true]);
+      await turn();
+    }
+    expect(answered).toEqual(Array.from({ length: 30 }, (_, i) => i));
+  });
+
+  test('small messages count with what they take beside their bytes', async () => {
+    const { client: ringkv, sent } = await client();
+    const most = Math.floor(UNANSWERED_BYTES_MAX / (256 + 3));
+    for (let i = 0; i < most + 100; i++) {
+      void ringkv.ping();
+      await Promise.resolve();
+    }
+    expect(sent).toHaveLength(most);
+  });
+
+  test('one that is larger goes alone', async () => {
+    const { client: ringkv, sent, answer } = await client();
+    const large = new Uint8Array(UNANSWERED_BYTES_MAX + 1);
+    const all: Promise<boolean>[] = [];
+    for (const value of [1, large]) {
+      all.push(ringkv.set('key', value));
+      await turn();
+    }
+    for (let sentMax = 1; sentMax <= 2; sentMax++) {
+      expect(sent).toHaveLength(sentMax);
+      answer([true]);
+    }
+    expect(await Promise.all(all)).toEqual([true, true]);
   });
 });

@@ -83,4 +83,25 @@ describe('the queue', () => {
     queue.putBack(requests.map((request) => ({ request, bytes })));
     expect(frames(queue, 1000)).toEqual([['a', 'c', 'd']]);
   });
+
+  test('keeps what is larger than may be taken now', () => {
+    const queue = new Queue();
+    for (const key of ['one', 'a much longer one']) add(queue, key);
+    expect(decode(queue.take(10)!.bytes.subarray(5))).toEqual([[Op.GET, 'one']]);
+    expect(queue.take(10)).toBeUndefined();
+    expect(queue.isEmpty).toBe(false);
+    expect(frames(queue, 100)).toEqual([['a much longer one']]);
+  });
+
+  test('stays small when something always waits', () => {
+    const queue = new Queue();
+    const key = 'k'.repeat(60_000);
+    for (let i = 0; i < 3; i++) add(queue, key);
+    for (let i = 0; i < 200; i++) {
+      add(queue, key);
+      const { bytes } = queue.take(100_000)!;
+      expect(decode(bytes.subarray(5))).toEqual([[Op.GET, key]]);
+      expect(bytes.buffer.byteLength).toBeLessThan(8 * 1024 * 1024);
+    }
+  });
 });
