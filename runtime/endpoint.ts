@@ -23,16 +23,17 @@ export function resolveEndpoint(runtime: RuntimeName, address?: string, transpor
 /** What `auto` is, for a server that listens at `address`. */
 export interface AutoTransport {
   readonly name: TransportName;
-  /** Why it is not io_uring, and what would help; undefined when it is, and for WebSocket, which has nothing to do with it. */
+  /** Why it is not io_uring, and what would help; undefined when it is, and for addresses that it has nothing to do with. */
   readonly reason: string | undefined;
 }
 
-/** io_uring where it can be had, else the runtime's own sockets; its WebSocket for such an address. */
+/** For TCP and unix sockets io_uring where it can be had; else what the runtime has itself for such an address. */
 export function autoTransport(runtime: RuntimeName, address?: string): AutoTransport {
   const kind = address === undefined ? undefined : parseAddress(address).kind;
   const natural = naturalTransport(runtime, kind);
-  if (kind === 'ws') return { name: natural, reason: undefined };
-  const availability = createTransport('uring').availability();
+  const uring = createTransport('uring');
+  if (kind !== undefined && !uring.addressKinds.includes(kind)) return { name: natural, reason: undefined };
+  const availability = uring.availability();
   if (availability.available) return { name: 'uring', reason: undefined };
   return { name: natural, reason: `io_uring ${availability.reason}; ${availability.remedy}` };
 }

@@ -9,7 +9,6 @@
  * ```
  */
 import process from 'node:process';
-import { ALL_SLOTS } from '../core/slots.ts';
 import { formatAddress } from '../transports/address.ts';
 import type { TransportName } from '../transports/transport.ts';
 import { currentRuntime } from './choose.ts';
@@ -53,7 +52,7 @@ export interface ServerOptions {
   readonly shards?: number;
   /**
    * Told, in one line, of a shard that has died and is started again, without what it held. Default: the line goes to
-   * stderr.
+   * stderr. What it throws goes there as well.
    */
   readonly report?: (line: string) => void;
 }
@@ -65,7 +64,10 @@ export interface Server extends AsyncDisposable {
   readonly addresses: readonly string[];
   readonly transport: TransportName;
   readonly engine: EngineName;
-  /** What the operation INFO answers; of several shards, their figures added up. */
+  /**
+   * What the operation INFO answers; of several shards, their figures added up, without those that have died or do not answer
+   * within two seconds.
+   */
   info(): Promise<Readonly<Record<string, string | number>>>;
   /**
    * Stops accepting, sends the replies in flight, and resolves when every client has left; those that have not done so
@@ -104,8 +106,8 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 }
 
 /** The only shard, in this thread: for sockets of the runtime nothing is won by another. */
-async function serveHere(settings: Omit<ShardSettings, 'slots'>): Promise<Served> {
-  const shard = await openShard({ ...settings, slots: ALL_SLOTS });
+async function serveHere(settings: ShardSettings): Promise<Served> {
+  const shard = await openShard(settings);
   return { addresses: [shard.address], info: async () => shard.info(), close: (graceMs) => shard.close(graceMs) };
 }
 

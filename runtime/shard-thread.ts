@@ -21,6 +21,9 @@ export type ShardReport =
   | { readonly kind: 'info'; readonly id: number; readonly info: Info<string | number> }
   | { readonly kind: 'closed' };
 
+/** How long a shard may take to tell its figures before they are given without it. Unit: milliseconds. */
+export const INFO_TIMEOUT_MS = 2000;
+
 /** What a shard may take beyond the time of grace to be closed, before its thread is ended all the same. Unit: milliseconds. */
 const CLOSE_SLACK_MS = 1000;
 
@@ -34,12 +37,14 @@ export class ShardThread {
   readonly ended: Promise<Error>;
   readonly #thread: WorkerThread<ShardOrder>;
   /** Who asked for INFO and has no answer, by the number of the question. */
-  readonly #asking = new Map<number, (info: Info<string | number>) => void>();
+  readonly #asking = new Map<number, (info: Info<string | number> | undefined) => void>();
   #questions = 0;
   #failure: Error | undefined;
   #onClosed: (() => void) | undefined;
   #onMapped: (() => void) | undefined;
-  #isClosing = false;
+  #hasEnded = false;
+  /** It was told to close and did not, so it may be in the middle of anything. */
+  #isStuck = false;
   /** What is needed of the thread while its transport blocks it. */
   #blocked: (BlockedThread & { readonly libc: Libc }) | undefined;
 
@@ -67,14 +72,17 @@ export class ShardThread {
             return;
           case 'info':
             this.#asking.get(report.id)?.(report.info);
-            this.#asking.delete(report.id);
             return;
           case 'closed':
             this.#onClosed?.();
         }
       },
       ended: (cause) => {
+        this.#hasEnded = true;
         this.#cleanUp();
+        for (const answer of this.#asking.values()) answer(undefined);
+        this.#onMapped?.();
+        this.#onClosed?.();
         listening.reject(this.#failure ?? cause);
         ended.resolve(this.#failure ?? cause);
       },
@@ -82,34 +90,48 @@ export class ShardThread {
   }
 
   /** Tells the shard of all shards. Resolves when it knows them, or its thread has ended. */
-  setMap(map: ShardMap): Promise<void> {
-    return new Promise((resolve) => {
+  async setMap(map: ShardMap): Promise<void> {
+    if (this.#hasEnded) return;
+    await new Promise<void>((resolve) => {
       this.#onMapped = resolve;
-      void this.ended.then(() => resolve());
       this.#post({ kind: 'map', map });
     });
   }
 
-  /** What the shard's INFO answers; undefined when its thread has ended. */
-  info(): Promise<Info<string | number> | undefined> {
+  /** What the shard's INFO answers; undefined when its thread has ended, or does not answer within `INFO_TIMEOUT_MS`. */
+  async info(): Promise<Info<string | number> | undefined> {
+    if (this.#hasEnded) return undefined;
     const id = this.#questions++;
     return new Promise((resolve) => {
-      this.#asking.set(id, resolve);
-      void this.ended.then(() => resolve(undefined));
+      const answer = (info: Info<string | number> | undefined): void => {
+        clearTimeout(timer);
+        this.#asking.delete(id);
+        resolve(info);
+      };
+      const timer = setTimeout(answer, INFO_TIMEOUT_MS, undefined);
+      this.#asking.set(id, answer);
       this.#post({ kind: 'info', id });
     });
   }
 
-  /** Closes the shard as `Listener.close` does, and ends the thread; also one that does not answer. */
+  /**
+   * Closes the shard as `Listener.close` does, and ends the thread; also one that does not answer. Once this
+   * resolves its ring is closed, which the kernel frees a moment later, with its port.
+   */
   async close(graceMs: number): Promise<void> {
+    if (this.#hasEnded) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, Math.min(graceMs + CLOSE_SLACK_MS, TIMER_MS_MAX));
+      const timer = setTimeout(
+        () => {
+          this.#isStuck = true;
+          resolve();
+        },
+        Math.min(graceMs + CLOSE_SLACK_MS, TIMER_MS_MAX),
+      );
       this.#onClosed = () => {
         clearTimeout(timer);
         resolve();
       };
-      void this.ended.then(this.#onClosed);
-      this.#isClosing = true;
       this.#post({ kind: 'close', graceMs });
     });
     const terminated = this.#thread.terminate();
@@ -126,15 +148,17 @@ export class ShardThread {
     if (this.#blocked !== undefined) wake(this.#blocked.libc, this.#blocked.wakeDescriptor);
   }
 
-  /** The thread is gone, and what it left open is ours to close. What it was told to close it may have closed itself. */
+  /** The thread is gone, and what it was blocked with is ours, closed or not. */
   #cleanUp(): void {
     if (this.#blocked === undefined) return;
     const { libc, wakeDescriptor, descriptors, mappings } = this.#blocked;
     this.#blocked = undefined;
-    libc.close(wakeDescriptor);
-    if (this.#isClosing) return;
-    for (const mapping of mappings) libc.unmap(mapping);
-    for (const descriptor of descriptors) libc.close(descriptor);
+    for (const mapping of mappings) {
+      // Deno says that a thread has ended while it may run on, which would then end the process with SIGSEGV.
+      if (this.#isStuck) libc.vacate(mapping);
+      else libc.unmap(mapping);
+    }
+    for (const descriptor of [...descriptors, wakeDescriptor]) libc.close(descriptor);
   }
 }
 

@@ -1,7 +1,11 @@
 /** What a shard's thread runs: it opens the shard it was given the settings of, and does what the supervisor orders. */
+import { setImmediate } from 'node:timers/promises';
 import { openShard, type ShardSettings } from './shard.ts';
 import type { ShardOrder, ShardReport } from './shard-thread.ts';
 import { thisWorker } from './workers.ts';
+
+/** How often the event loop goes round before the thread is ended that could not open its shard. */
+const LAST_ROUNDS = 4;
 
 const { data, post, onOrder } = thisWorker<ShardSettings, ShardOrder, ShardReport>();
 
@@ -22,5 +26,7 @@ try {
   });
   post({ kind: 'listening', address: shard.address, thread: shard.thread });
 } catch (error) {
+  // A transport frees what it has opened when the event loop comes round, which it no longer does once the thread is ended.
+  for (let round = 0; round < LAST_ROUNDS; round++) await setImmediate();
   post({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
 }

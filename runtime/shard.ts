@@ -1,7 +1,7 @@
 /** One shard on the thread that calls: its engine and its transport, put together. */
 import type { Info } from '../core/info.ts';
 import { Shard } from '../core/server/shard.ts';
-import type { ShardMap, SlotRange } from '../core/slots.ts';
+import { ALL_SLOTS, type ShardMap } from '../core/slots.ts';
 import { formatAddress, parseAddress } from '../transports/address.ts';
 import type { BlockedThread, TransportName, TransportOptions } from '../transports/transport.ts';
 import { createTransport } from '../transports/transports.ts';
@@ -18,9 +18,11 @@ export interface ShardSettings {
   readonly maxFrameBytes?: number | undefined;
   /** Default: that of `EngineOptions`. */
   readonly memoryBytesMax?: number | undefined;
-  readonly slots: SlotRange;
-  /** All shards, as far as their addresses are known before they listen. Default: this one alone, where it listens. */
-  readonly map?: ShardMap | undefined;
+  /**
+   * Which of the server's shards this is, counted from 0, and all of them, as far as their addresses are known before they
+   * listen. Default: the only one, with all slots, where it listens.
+   */
+  readonly among?: { readonly shard: number; readonly map: ShardMap } | undefined;
 }
 
 export interface OpenShard {
@@ -42,13 +44,18 @@ export interface OpenShard {
  * here; the message says why and what would help.
  */
 export async function openShard(settings: ShardSettings, options: TransportOptions = {}): Promise<OpenShard> {
-  const { slots, maxFrameBytes, memoryBytesMax } = settings;
+  const { among, maxFrameBytes, memoryBytesMax } = settings;
   const runtime = currentRuntime();
   const transport = createTransport(settings.transport, options);
   const asked = parseAddress(settings.listen);
-  const alone = (url: string): ShardMap => [[slots.first, slots.last, url]];
+  const alone = (url: string): ShardMap => [[ALL_SLOTS.first, ALL_SLOTS.last, url]];
+  const open = { map: among?.map ?? alone(formatAddress(asked)) };
+  const [first, last] = open.map[among?.shard ?? 0]!;
   const shard = new Shard({
-    engine: await createEngine(settings.engine, { slots, ...(memoryBytesMax === undefined ? {} : { memoryBytesMax }) }),
+    engine: await createEngine(settings.engine, {
+      slots: { first, last },
+      ...(memoryBytesMax === undefined ? {} : { memoryBytesMax }),
+    }),
     identity: { version: packageVersion, runtime: `${runtime.name}/${runtime.version}`, transport: transport.name },
     now: Date.now,
     shards: () => open.map,
@@ -58,10 +65,9 @@ export async function openShard(settings: ShardSettings, options: TransportOptio
       return { pid: runtime.pid, cpuUserMicros: userMicros, cpuSystemMicros: systemMicros, ...runtime.memoryUse() };
     },
   });
-  const open = { map: settings.map ?? alone(formatAddress(asked)) };
   const listener = await transport.listen(asked, shard);
   const address = formatAddress(listener.address);
-  if (settings.map === undefined) open.map = alone(address);
+  if (among === undefined) open.map = alone(address);
   return Object.assign(open, {
     address,
     info: () => shard.info(),

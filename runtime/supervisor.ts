@@ -1,8 +1,11 @@
 /**
  * The shards of a server, each in a thread of its own: started together, started again when one dies, closed together. The
- * thread that supervises serves nobody, so it is free for signals and figures whatever the shards are at.
+ * thread that supervises serves nobody, so it is free for signals whatever the shards are at, and never waits long for one
+ * that is stuck: figures are then given without it, and at the close its thread is ended. It is not started again: nothing
+ * tells it from one that has much to do.
  */
 import { join } from 'node:path';
+import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { addUpInfo, type Info } from '../core/info.ts';
 import { divideSlots, type ShardMap } from '../core/slots.ts';
@@ -24,10 +27,10 @@ const LASTING_MS = 60_000;
 /** What a shard's thread runs. Threads run compiled scripts, also when the rest runs from its sources. */
 const SHARD_SCRIPT = join(packageFolder, 'dist', 'runtime', 'shard-worker.js');
 
-export interface SupervisorOptions extends Omit<ShardSettings, 'slots' | 'map'> {
+export interface SupervisorOptions extends Omit<ShardSettings, 'among'> {
   /** How many, 1 or more. The first listens at `listen`, the others beside it: see `shardAddress`. */
   readonly shards: number;
-  /** Told, in one line, of each shard that died. */
+  /** Told, in one line, of each shard that died. What it throws goes to stderr, with the line. */
   readonly report: (line: string) => void;
   /** The script of the threads, absolute and compiled. Default: that of a shard. */
   readonly script?: string;
@@ -63,7 +66,10 @@ export class Supervisor {
     return this.#map.map(([, , url]) => url);
   }
 
-  /** The figures of all shards, added up. One that has died and was not started again yet is missing. */
+  /**
+   * The figures of all shards, added up. One that has died and was not started again yet is missing, and so is one that does
+   * not answer within `INFO_TIMEOUT_MS`.
+   */
   async info(): Promise<Info<string | number>> {
     const infos = await Promise.all(this.#threads.map((thread) => thread.info()));
     return addUpInfo(infos.filter((info) => info !== undefined));
@@ -91,8 +97,8 @@ export class Supervisor {
 
   #startThread(shard: number): ShardThread {
     const { shards: _, report: __, script = SHARD_SCRIPT, ...settings } = this.#options;
-    const [first, last, listen] = this.#map[shard]!;
-    const own: ShardSettings = { ...settings, listen, slots: { first, last }, map: this.#map };
+    const [, , listen] = this.#map[shard]!;
+    const own: ShardSettings = { ...settings, listen, among: { shard, map: this.#map } };
     return new ShardThread(script, `shard ${shard}`, own);
   }
 
@@ -106,13 +112,20 @@ export class Supervisor {
       if (signal.aborted) return;
       if (performance.now() - startedMs > LASTING_MS) pauseMs = RESTART_FIRST_MS;
       const where = `shard ${shard} at ${this.#map[shard]![2]}`;
-      this.#options.report(
-        `${where} has died and is started again, empty, in ${pauseMs} ms: ${oneLine(cause.message)}`,
-      );
+      this.#report(`${where} has died and is started again, empty, in ${pauseMs} ms: ${oneLine(cause.message)}`);
       await sleep(pauseMs, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
       pauseMs = Math.min(pauseMs * 2, RESTART_MAX_MS);
       this.#threads[shard] = this.#startThread(shard);
+    }
+  }
+
+  /** Goes on whatever becomes of the line: the shard is to be started again. */
+  #report(line: string): void {
+    try {
+      this.#options.report(line);
+    } catch (error) {
+      process.stderr.write(`ringkv: ${line}\nringkv: the report of this has failed: ${String(error)}\n`);
     }
   }
 

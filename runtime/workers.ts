@@ -1,15 +1,17 @@
 /**
  * Threads, the same way on every runtime. Node, Bun and Deno all have `node:worker_threads`, and what is needed here does
  * the same in all of them: a thread that throws, or leaves a rejection unhandled, is ended with its sockets closed, and so
- * is one that is terminated in an endless loop; the process, and the other threads, go on.
+ * is one that is terminated; the process, and the other threads, go on.
  *
  * What differs:
  * - Bun gives a thread that ended by an unhandled rejection the exit code 0, so the code says nothing alone.
  * - Deno writes what a thread throws on stderr by itself, stack and all.
+ * - Deno does not end a thread that never comes back to its event loop, and says at once that it has ended any.
  * - Running out of memory for its objects ends the thread alone on Node, and the process on Deno.
  * - Node 20 runs no TypeScript, so a thread's script is a compiled one.
  */
 import process from 'node:process';
+import { setImmediate } from 'node:timers';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 
 /** What becomes of a thread. */
@@ -25,14 +27,14 @@ export interface WorkerThread<Order> {
   /** Posts something to the thread: what `structuredClone` can copy. */
   post(order: Order): void;
   /**
-   * Ends the thread, be it in an endless loop; one that is blocked in a foreign function, when that returns. Resolves when
-   * it is gone; twice is fine.
+   * Ends the thread, be it in an endless loop (not on Deno); one that is blocked in a foreign function, when that returns.
+   * Resolves when it is gone, after `ended` was called; twice is fine.
    */
   terminate(): Promise<void>;
 }
 
 /**
- * Starts a thread that runs `script`, an absolute path, and gives it `data`.
+ * Starts a thread that runs `script`, an absolute path, and gives it `data`. One that can't be started has ended.
  *
  * `name` is what tools show it under.
  */
@@ -42,11 +44,17 @@ export function startWorker<Data, Order, Report>(
   data: Data,
   handler: WorkerHandler<Report>,
 ): WorkerThread<Order> {
-  const worker = new Worker(script, { name, workerData: data });
+  let worker: Worker;
+  try {
+    worker = new Worker(script, { name, workerData: data });
+  } catch (error) {
+    setImmediate(() => handler.ended(toError(error)));
+    return { post() {}, async terminate() {} };
+  }
   let cause: Error | undefined;
   worker.on('message', (report: Report) => handler.report(report));
   worker.on('error', (error: unknown) => {
-    cause = error instanceof Error ? error : new Error(String(error));
+    cause = toError(error);
   });
   const exited = new Promise<void>((resolve) => {
     worker.once('exit', (code) => {
@@ -61,6 +69,10 @@ export function startWorker<Data, Order, Report>(
       await exited;
     },
   };
+}
+
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 /** The thread that was started, as its script sees it. */

@@ -29,6 +29,7 @@ const SIGNATURES = {
 const PROT_READ_WRITE = 0x1 | 0x2;
 const MAP_SHARED = 0x01;
 const MAP_PRIVATE_ANONYMOUS = 0x02 | 0x20;
+const MAP_FIXED = 0x10;
 /** Populate the pages at once: the kernel is going to write to them anyway. */
 const MAP_POPULATE = 0x8000;
 
@@ -87,6 +88,11 @@ export class Libc {
   /** Its views MUST NOT be touched any more. */
   unmap({ address, length }: Pick<Mapping, 'address' | 'length'>): void {
     this.#functions.munmap(address, length);
+  }
+
+  /** Puts private zeros where a mapping was: what it shared is let go, and views on it may still be touched. */
+  vacate({ address, length }: Pick<Mapping, 'address' | 'length'>): void {
+    this.#functions.mmap(address, length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS | MAP_FIXED, -1, 0);
   }
 
   madvise(address: number, length: number, advice: number): number {

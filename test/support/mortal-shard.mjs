@@ -1,14 +1,19 @@
 /**
  * The script of a shard's thread that dies when it is told to, by what is written to the unix socket that its data names:
- * `throw`, `reject` or `exit`; `hang` keeps it busy for ever. All else is the real script's.
+ * `throw`, `reject` or `exit`; `hang` keeps it busy for ever, `deaf` makes it take no orders. All else is the real script's.
  */
 import { rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import process from 'node:process';
-import { workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 
-const path = `${process.env.RINGKV_TEST_SOCKET}.${workerData.slots.first}`;
+const path = `${process.env.RINGKV_TEST_SOCKET}.${workerData.among.shard}`;
 rmSync(path, { force: true });
+
+let isDeaf = false;
+const on = parentPort.on.bind(parentPort);
+parentPort.on = (event, listener) => on(event, (...args) => isDeaf || listener(...args));
+
 createServer((socket) => {
   socket.on('error', () => {});
   socket.on('data', (bytes) => {
@@ -20,6 +25,10 @@ createServer((socket) => {
         return;
       case 'exit':
         process.exit(3);
+        return;
+      case 'deaf':
+        isDeaf = true;
+        socket.write('deaf');
         return;
       case 'hang':
         socket.write('hanging', () => {

@@ -1,6 +1,6 @@
 /** Which transport and which address are taken when a user says one of them, or nothing. */
 import { expect, test } from 'vitest';
-import { resolveEndpoint } from '../../runtime/endpoint.ts';
+import { autoTransport, resolveEndpoint } from '../../runtime/endpoint.ts';
 import type { RuntimeName } from '../../runtime/runtime.ts';
 import { formatAddress } from '../../transports/address.ts';
 import type { TransportName } from '../../transports/transport.ts';
@@ -21,4 +21,13 @@ const cases: [RuntimeName, string | undefined, TransportName | undefined, string
 test.each(cases)('on %s, given %s and %s: %s over %s', (runtime, given, name, expected, transport) => {
   const endpoint = resolveEndpoint(runtime, given, name);
   expect([formatAddress(endpoint.address), endpoint.transport.name]).toEqual([expected, transport]);
+});
+
+test.each<[RuntimeName, string, TransportName]>([
+  ['node', 'memory:here', 'node'],
+  ['bun', 'memory:here', 'bun'],
+  ['node', 'ws://host:1', 'uws'],
+  ['deno', 'ws://host:1', 'deno-ws'],
+])('on %s, auto for %s is %s, and io_uring has nothing to do with it', (runtime, address, name) => {
+  expect(autoTransport(runtime, address)).toEqual({ name, reason: undefined });
 });

@@ -33,6 +33,8 @@ export class Hub {
   /** Places of the file table for listening sockets. */
   readonly #freePlaces: number[] = [];
   #hasFiles = false;
+  /** Listeners that are being closed, whose promises wait for their connections to go. */
+  #closing = 0;
   /** Where connections that were not accepted receive. */
   #ownBuffers: BufferGroup | undefined;
   /** Nothing was open any more, and the ring is gone. */
@@ -73,7 +75,9 @@ export class Hub {
       if (address.kind === 'unix') removeUnixPath(address.path);
     });
     const close = async (graceMs: number): Promise<void> => {
+      this.#closing++;
       await listener.close(graceMs);
+      this.#closing--;
       this.#gone();
       if (this.#open === 0) await loop.closed;
     };
@@ -150,8 +154,7 @@ export class Hub {
   #gone(): void {
     this.#open--;
     for (const acceptor of this.#acceptors) acceptor.goOn();
-    // Somebody may be opening something in the same breath; the loop asks when it comes round.
-    this.#loop.returnSoon();
+    if (this.#closing > 0 || this.#open === 0) this.#loop.returnSoon();
   }
 
   #isNeeded(): boolean {

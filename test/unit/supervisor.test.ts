@@ -1,0 +1,134 @@
+/** What can go wrong in a server of several shards beside the shards themselves: their threads' starts, and the reports. */
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect as connectSocket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { type Client, connect } from '../../runtime/client.ts';
+import { ShardThread } from '../../runtime/shard-thread.ts';
+import { Supervisor, type SupervisorOptions } from '../../runtime/supervisor.ts';
+import { root } from '../support/children.ts';
+
+const shardScript = join(root, 'dist/runtime/shard-worker.js');
+const mortalScript = join(root, 'test/support/mortal-shard.mjs');
+
+const folder = mkdtempSync(join(tmpdir(), 'ringkv-supervisor-'));
+const orders = join(folder, 'orders');
+let opened: { close(graceMs: number): Promise<void> }[] = [];
+beforeEach(() => vi.stubEnv('RINGKV_TEST_SOCKET', orders));
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  vi.restoreAllMocks();
+  await Promise.all(opened.splice(0).map((one) => one.close(0)));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const options = {
+  listen: 'tcp://127.0.0.1:0',
+  transport: 'node',
+  engine: 'map',
+  shards: 2,
+  script: mortalScript,
+  report() {},
+} satisfies SupervisorOptions;
+
+async function start(options: SupervisorOptions): Promise<{ supervisor: Supervisor; client: Client }> {
+  const supervisor = await Supervisor.start(options);
+  const client = await connect({ address: supervisor.addresses[0]!, timeoutMs: 30_000 });
+  opened = [{ close: () => client.close() }, supervisor];
+  return { supervisor, client };
+}
+
+const isOfThread = (resource: string): boolean => resource === 'MessagePort';
+
+/** Lets the second shard die. */
+async function kill(): Promise<void> {
+  const peer = connectSocket(`${orders}.1`);
+  peer.on('error', () => {});
+  peer.write('throw');
+  await once(peer, 'close');
+}
+
+function startThread(): ShardThread {
+  const thread = new ShardThread(shardScript, 'shard', { listen: options.listen, transport: 'node', engine: 'map' });
+  opened = [thread];
+  return thread;
+}
+
+test('a report that throws is told on stderr, and the shard is started again', async () => {
+  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  const { supervisor, client } = await start({
+    ...options,
+    report() {
+      throw new Error('no pencil');
+    },
+  });
+  await client.set('foo', 1);
+  await kill();
+  await expect.poll(() => stderr.mock.calls.join('')).toMatch(/shard 1 at .* has died .*\n.*no pencil\n$/);
+  expect(await client.get('foo')).toBe(undefined);
+  expect(await supervisor.info()).toMatchObject({ shards: 2 });
+});
+
+test('a thread that can not even be started again has died once more', async () => {
+  const scripts = [mortalScript, mortalScript, 'of no place', mortalScript];
+  const reports: string[] = [];
+  const { client } = await start({
+    ...options,
+    get script() {
+      return scripts.shift()!;
+    },
+    report: (line) => void reports.push(line),
+  });
+  await client.set('foo', 1);
+  await kill();
+  expect(await client.get('foo')).toBe(undefined);
+  expect(reports).toEqual([
+    expect.stringMatching(/again, empty, in 50 ms: told to die$/),
+    expect.stringMatching(/again, empty, in 100 ms: .*of no place/),
+  ]);
+});
+
+test('when one can not be started, the start fails with the reason, and none is left', async () => {
+  const scripts = [mortalScript, 'of no place'];
+  const before = process.getActiveResourcesInfo().filter(isOfThread);
+  const started = Supervisor.start({
+    ...options,
+    get script() {
+      return scripts.shift()!;
+    },
+  });
+  await expect(started).rejects.toThrow('of no place');
+  expect(process.getActiveResourcesInfo().filter(isOfThread)).toEqual(before);
+});
+
+test('a thread keeps nothing of the answers that it gave', async () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  const thread = startThread();
+  await thread.listening;
+  const answers: WeakRef<object>[] = [];
+  for (let i = 0; i < 10; i++) answers.push(new WeakRef((await thread.info())!));
+  // What a WeakRef was made of is kept until the job is over.
+  await setImmediate();
+  collectGarbage();
+  // The last one may still be in a register of its message's.
+  expect(answers.slice(0, -1).filter((answer) => answer.deref() !== undefined)).toEqual([]);
+});
+
+test('whoever waits for a thread that ends gets an answer, and so does who asks later', async () => {
+  const thread = startThread();
+  await thread.listening;
+  const waiting = [thread.setMap([]), thread.info()];
+  await Promise.all([thread.close(0), ...waiting]);
+  await thread.ended;
+  expect(await Promise.all([thread.info(), thread.setMap([]), thread.close(0)])).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});
