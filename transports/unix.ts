@@ -5,6 +5,7 @@
 import { lstatSync, statSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
+import { clearTimeout, setTimeout } from 'node:timers';
 import { addressError, codeOf, TransportError } from './errors.ts';
 import type { Address } from './transport.ts';
 
@@ -35,20 +36,46 @@ export function removeUnixPath(path: string): void {
   }
 }
 
-/** Whether a server accepts connections on the socket's file. */
-function answers(path: string): Promise<boolean> {
+/** Whether a server lives behind the socket's file. */
+async function answers(path: string): Promise<boolean> {
+  for (let attempt = 0; attempt < DYING_ATTEMPTS; attempt++) {
+    const state = await look(path);
+    if (state !== 'dying') return state === 'alive';
+  }
+  return true;
+}
+
+/**
+ * The kernel takes a ring down a moment after the process that was killed: until then connections are accepted, and ended at
+ * once. Who keeps one for so long is alive. Unit: milliseconds.
+ */
+const ALIVE_MS = 100;
+const DYING_ATTEMPTS = 50;
+
+function look(path: string): Promise<'alive' | 'dying' | 'dead'> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
-    socket.once('connect', () => {
+    let timer: NodeJS.Timeout | undefined;
+    const settle = (state: 'alive' | 'dying' | 'dead'): void => {
+      clearTimeout(timer);
       socket.destroy();
-      resolve(true);
+      resolve(state);
+    };
+    socket.resume();
+    socket.once('connect', () => {
+      timer = setTimeout(settle, ALIVE_MS, 'alive');
     });
+    socket.once('end', () => settle('dying'));
     socket.once('error', (error) => {
       const code = codeOf(error);
-      if (code === 'ECONNREFUSED' || code === 'ENOENT') resolve(false);
+      if (code === 'ECONNREFUSED' || code === 'ENOENT') settle('dead');
+      else if (code === 'ECONNRESET') settle('dying');
       // Its queue of connections is full: it lives, and is busy.
-      else if (code === 'EAGAIN') resolve(true);
-      else reject(error);
+      else if (code === 'EAGAIN') settle('alive');
+      else {
+        clearTimeout(timer);
+        reject(error);
+      }
     });
   });
 }

@@ -145,20 +145,24 @@ export function serverSuite(
   });
 
   it('leaks nothing after 200 connections', async () => {
-    const before = await server.stats();
-    const peers = await Promise.all(Array.from({ length: 200 }, () => server.dial()));
-    for (const peer of peers) peer.write(Buffer.from('ex'));
-    await Promise.all(peers.map((peer) => peer.read(1)));
-    expect((await server.stats()).open).toBe(200);
-    for (const [index, peer] of peers.entries()) {
-      if (index % 3 === 0) peer.reset();
-      else if (index % 3 === 1) peer.destroy();
-      else peer.end();
-    }
-    await server.clear();
-    // A WebSocket is over with its close frames, a moment before its descriptor is; a leak fails this by the time limit.
-    if (framing === 'message') while ((await server.stats()).descriptors > before.descriptors);
-    expect((await server.stats()).descriptors).toBe(before.descriptors);
+    const comeAndGo = async (): Promise<void> => {
+      const peers = await Promise.all(Array.from({ length: 200 }, () => server.dial()));
+      for (const peer of peers) peer.write(Buffer.from('ex'));
+      await Promise.all(peers.map((peer) => peer.read(1)));
+      expect((await server.stats()).open).toBe(200);
+      for (const [index, peer] of peers.entries()) {
+        if (index % 3 === 0) peer.reset();
+        else if (index % 3 === 1) peer.destroy();
+        else peer.end();
+      }
+      await server.clear();
+    };
+    // Deno opens descriptors of its own when it has much to do for the first time.
+    await comeAndGo();
+    const { descriptors } = await server.stats();
+    await comeAndGo();
+    // A connection may be over a moment before its descriptor is; a leak fails this by the time limit.
+    while ((await server.stats()).descriptors > descriptors);
   });
 
   it('refuses an address that is in use, and says so', async () => {

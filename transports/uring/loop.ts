@@ -25,6 +25,12 @@ const CQ_ENTRIES = 8192;
 const ROUNDS = 8;
 const MESSAGE_ROUNDS = 32;
 
+/**
+ * A busy thread of its own returns to its event loop after so many turns, for what the runtime does there: as long as the
+ * loop does not come round, Bun frees no buffer that was collected.
+ */
+const TURNS_MAX = 64;
+
 /** How long a shared thread is blocked at a time while there is traffic. Unit: milliseconds. */
 const SHARED_WAIT_MS = 1;
 
@@ -231,8 +237,9 @@ export class Loop {
   };
 
   #turnUntilReturn(): void {
+    let turns = 0;
     do this.#turn();
-    while (this.#rounds === 0 && this.#roundsAsked === 0 && this.#isNeeded());
+    while (++turns < TURNS_MAX && this.#rounds === 0 && this.#roundsAsked === 0 && this.#isNeeded());
     this.#rounds = Math.max(this.#rounds - 1, this.#roundsAsked, 0);
     this.#roundsAsked = 0;
   }

@@ -1,6 +1,6 @@
 /**
  * One io_uring: set up, mapped, and its two queues as typed arrays. The words are those of liburing: an SQE is taken with
- * `getSqe`, filled with a function of `prep.ts`, handed over with `submit` or `submitAndWait`; CQEs are looked at with
+ * `getSqe`, filled with a function of `prep.ts`, handed over with `submitAndWait`; CQEs are looked at with
  * `cqReady` and `cqe`, and released with `cqAdvance`.
  *
  * A ring belongs to the thread that made it. With IORING_SETUP_DEFER_TASKRUN the kernel completes nothing outside of
@@ -163,12 +163,10 @@ export class Ring {
     return sqe;
   }
 
-  /** Hands over what is ready, waiting for nothing. Returns how many the kernel took, or a negative errno. */
-  submit(): number {
-    return this.#enter(0, 0, 0, 0);
-  }
-
-  /** Hands over what is ready and waits until there are `waitNr` CQEs. Returns likewise. */
+  /**
+   * Hands over what is ready and waits until there are `waitNr` CQEs, 0 for as many as there are. Returns how many the kernel
+   * took, or a negative errno.
+   */
   submitAndWait(waitNr: number): number {
     return this.#enter(waitNr, IORING_ENTER_GETEVENTS, 0, 0);
   }
