@@ -41,13 +41,15 @@ export interface ServerTraits {
   readonly framing: Framing;
   /** Whether a peer can reset. */
   readonly resets: boolean;
+  /** Whether the runtime may open descriptors that are no connection's, at a time of its own. */
+  readonly opensDescriptors: boolean;
 }
 
 /** Behaviour of a server, whatever carries it. `start` gives a fresh one. */
 export function serverSuite(
   start: () => Promise<ServerUnderTest>,
   floodBytes: () => Uint8Array,
-  { framing, resets }: ServerTraits,
+  { framing, resets, opensDescriptors }: ServerTraits,
 ): void {
   let server: ServerUnderTest;
   beforeAll(async () => {
@@ -145,6 +147,7 @@ export function serverSuite(
   });
 
   it('leaks nothing after 200 connections', async () => {
+    const before = await server.stats();
     const comeAndGo = async (): Promise<void> => {
       const peers = await Promise.all(Array.from({ length: 200 }, () => server.dial()));
       for (const peer of peers) peer.write(Buffer.from('ex'));
@@ -163,13 +166,18 @@ export function serverSuite(
       for (let look = 0; look < 50; look++) least = Math.min(least, (await server.stats()).descriptors);
       return least;
     };
-    // Deno opens some of its own when it has much to do. What leaks grows with each time, and so never stays as it was.
-    const history: number[] = [];
+    await comeAndGo();
+    const history = [await settled()];
+    if (!opensDescriptors) {
+      expect(history).toEqual([before.descriptors]);
+      return;
+    }
+    // Three more were seen on Deno under load, which stay. What leaks grows with each time, and so never stays as it was.
     do {
       await comeAndGo();
       history.push(await settled());
       expect(history.length, `descriptors after each time: ${history.join(', ')}`).toBeLessThan(6);
-    } while (history.length < 2 || history.at(-1)! > history.at(-2)!);
+    } while (history.at(-1)! > history.at(-2)!);
   });
 
   it('refuses an address that is in use, and says so', async () => {
@@ -208,7 +216,7 @@ export function socketSuite(cell: Cell, floodBytes: () => Uint8Array): void {
   const freshAddress = () => (cell.kind === 'unix' ? `unix:${freshPath()}` : `${cell.kind}://127.0.0.1:0`);
 
   const framing = cell.kind === 'ws' ? 'message' : 'stream';
-  const traits = { framing, resets: cell.kind !== 'unix' } as const;
+  const traits = { framing, resets: cell.kind !== 'unix', opensDescriptors: cell.runtime.name === 'deno' } as const;
   describe('server', () =>
     serverSuite(() => startServer(cell.runtime, cell.transport, freshAddress()), floodBytes, traits));
   describe('client', () =>

@@ -9,7 +9,7 @@ import { serverSuite, socketSuite } from './transport-suite.ts';
 
 const memory = createMemoryTransport();
 let names = 0;
-const traits = { framing: 'stream', resets: true } as const;
+const traits = { framing: 'stream', resets: true, opensDescriptors: false } as const;
 describe('memory', () => serverSuite(() => startMemoryServer(memory, `memory:${++names}`), floodBytes, traits));
 
 describeCells(({ runtime, transport, kinds }) => {
