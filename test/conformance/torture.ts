@@ -6,8 +6,8 @@
 import { readdirSync } from 'node:fs';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { Random } from '../../bench/random.ts';
-import { summarize } from '../../bench/statistics.ts';
+import { Random } from '../../bench/load/random.ts';
+import { summarize } from '../../bench/results/statistics.ts';
 import type { Runtime } from '../support/children.ts';
 import { type ServerChild, startServe } from '../support/command.ts';
 import { type Exchange, makeExchanges } from '../support/exchanges.ts';

@@ -6,11 +6,11 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, test } from 'vitest';
-import type { ConnectionsReport } from '../../bench/connections.ts';
-import type { EngineReport } from '../../bench/engine.ts';
-import type { MatrixReport } from '../../bench/matrix.ts';
-import type { GeneratorEvent, GeneratorPlan } from '../../bench/plan.ts';
-import type { StartReport } from '../../bench/start.ts';
+import type { GeneratorEvent, GeneratorPlan } from '../../bench/load/plan.ts';
+import type { ConnectionsReport } from '../../bench/suites/connections/connections.ts';
+import type { EngineReport } from '../../bench/suites/engine/engine.ts';
+import type { MatrixReport } from '../../bench/suites/matrix/matrix.ts';
+import type { StartReport } from '../../bench/suites/start/start.ts';
 import { type Child, runtimes, startChild } from '../support/children.ts';
 import { entry, node, run, startServe } from '../support/command.ts';
 
@@ -249,7 +249,7 @@ test.each(lies)('a server that answers %s fails the run', async (_what, lie, mes
     seconds: 60,
     seed: 1,
   };
-  const generator = stopAfterwards(startChild(node, 'dist/bench/generator.js', [JSON.stringify(plan)]));
+  const generator = stopAfterwards(startChild(node, 'dist/bench/load/generator.js', [JSON.stringify(plan)]));
   expect(await generator.exit).toBe(1);
   const events = generator.lines.map((line) => (JSON.parse(line) as GeneratorEvent).event);
   expect(events).toEqual(['loaded']);

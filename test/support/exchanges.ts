@@ -1,5 +1,5 @@
 /** Requests whose replies are known beforehand, byte for byte: random operations on keys that nobody else touches. */
-import { Random } from '../../bench/random.ts';
+import { Random } from '../../bench/load/random.ts';
 import { arrayHeaders, encode } from './bytes.ts';
 import { frame } from './wire.ts';
 

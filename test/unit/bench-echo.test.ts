@@ -1,10 +1,10 @@
 /** The benchmark's control, a bare echo: it sends back as many bytes as it was asked for, over streams and messages alike. */
 import { afterEach, expect, test } from 'vitest';
-import { askForEchoes, EchoChecker, EchoControl, type EchoPlan } from '../../bench/echo-protocol.ts';
-import { EchoRoom } from '../../bench/echo-room.ts';
-import { FramePool } from '../../bench/frames.ts';
-import { Load } from '../../bench/load.ts';
-import { Values, ycsbB } from '../../bench/workload.ts';
+import { FramePool } from '../../bench/load/frames.ts';
+import { Load } from '../../bench/load/load.ts';
+import { Values, ycsbB } from '../../bench/load/workload.ts';
+import { askForEchoes, EchoChecker, EchoControl, type EchoPlan } from '../../bench/servers/echo-protocol.ts';
+import { EchoRoom } from '../../bench/servers/echo-room.ts';
 import { parseAddress } from '../../transports/address.ts';
 import { createTransport } from '../../transports/transports.ts';
 import { type Child, startChild } from '../support/children.ts';
@@ -18,7 +18,7 @@ afterEach(async () => {
 });
 
 async function startEcho(plan: Pick<EchoPlan, 'transport' | 'address'>): Promise<string> {
-  const child = startChild(node, 'dist/bench/echo.js', [JSON.stringify({ ...plan, outputBytes: 4096 })]);
+  const child = startChild(node, 'dist/bench/servers/echo.js', [JSON.stringify({ ...plan, outputBytes: 4096 })]);
   children.push(child);
   return (await child.waitForLine(/:\/\//)).input;
 }

@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { FramePool } from '../../bench/frames.ts';
-import { Load, type LoadOptions } from '../../bench/load.ts';
-import { loading, Values, ycsbB } from '../../bench/workload.ts';
+import { FramePool } from '../../bench/load/frames.ts';
+import { Load, type LoadOptions } from '../../bench/load/load.ts';
+import { loading, Values, ycsbB } from '../../bench/load/workload.ts';
 import { startServer } from '../../runtime/server.ts';
 import { parseAddress } from '../../transports/address.ts';
 import { createTransport } from '../../transports/transports.ts';

@@ -1,9 +1,9 @@
 /** The benchmark's open loop: frames leave when they are due, and latency counts from then on. */
 import { afterEach, expect, test } from 'vitest';
-import { FramePool } from '../../bench/frames.ts';
-import { PacedRun } from '../../bench/paced-run.ts';
-import { Peer } from '../../bench/peer.ts';
-import { loading, Values } from '../../bench/workload.ts';
+import { FramePool } from '../../bench/load/frames.ts';
+import { PacedRun } from '../../bench/load/paced-run.ts';
+import { Peer } from '../../bench/load/peer.ts';
+import { loading, Values } from '../../bench/load/workload.ts';
 import type { Connection } from '../../transports/transport.ts';
 import { encode } from '../support/bytes.ts';
 import { frame } from '../support/wire.ts';

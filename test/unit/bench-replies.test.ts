@@ -1,8 +1,8 @@
 /** The benchmark's check of replies: it lets through what is right, however it is split, and nothing else. */
 import { describe, expect, test } from 'vitest';
-import { FramePool } from '../../bench/frames.ts';
-import { ReplyChecker } from '../../bench/replies.ts';
-import { type Operations, READ, Values } from '../../bench/workload.ts';
+import { FramePool } from '../../bench/load/frames.ts';
+import { ReplyChecker } from '../../bench/load/replies.ts';
+import { type Operations, READ, Values } from '../../bench/load/workload.ts';
 import { concat, encode, wireError } from '../support/bytes.ts';
 import { frame } from '../support/wire.ts';
 

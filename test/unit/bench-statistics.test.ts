@@ -1,8 +1,8 @@
 /** What the benchmark makes of its measurements, and how it shows them. */
 import { describe, expect, test } from 'vitest';
-import { LatencyHistogram } from '../../bench/latency.ts';
-import { summarize, summarizeFigures } from '../../bench/statistics.ts';
-import { formatMicros, formatNumber, formatRange, renderTable } from '../../bench/table.ts';
+import { LatencyHistogram } from '../../bench/load/latency.ts';
+import { summarize, summarizeFigures } from '../../bench/results/statistics.ts';
+import { formatMicros, formatNumber, formatRange, renderTable } from '../../bench/results/table.ts';
 
 describe('statistics', () => {
   test('are median and range', () => {

@@ -1,10 +1,10 @@
 /** The work of the benchmark: that it is what it says, and the same everywhere. */
 import { unpack } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
-import { FramePool, poolOperations } from '../../bench/frames.ts';
-import { Random } from '../../bench/random.ts';
-import { loading, READ, Values, workloadHash, writeKey, ycsbB } from '../../bench/workload.ts';
-import { scramble, Zipf, zeta } from '../../bench/zipf.ts';
+import { FramePool, poolOperations } from '../../bench/load/frames.ts';
+import { Random } from '../../bench/load/random.ts';
+import { loading, READ, Values, workloadHash, writeKey, ycsbB } from '../../bench/load/workload.ts';
+import { scramble, Zipf, zeta } from '../../bench/load/zipf.ts';
 import { FRAME_HEADER_BYTES, FRAME_TAG, Op } from '../../core/protocol.ts';
 
 /** The items from which YCSB draws. */

@@ -1,0 +1,106 @@
+/** What the suites' commands share: flags that mean the same in all of them, the cuts of `--quick`, and ending by a signal. */
+import process from 'node:process';
+import type { Context } from '../runtime/command/cli.ts';
+import { TRANSPORT_NAMES } from '../runtime/command/commands.ts';
+import { signalExitCode } from '../runtime/command/errors.ts';
+import { choice, flag, flagName, integer, listOf, optionalFlag, size, switchFlag } from '../runtime/command/flags.ts';
+import { RUNTIME_NAMES } from '../runtime/runtime.ts';
+import { createTransport } from '../transports/transports.ts';
+
+export const KEYS_MAX = 100_000_000;
+export const VALUE_BYTES_MAX = 1024 * 1024;
+export const SEED_MAX = 2 ** 32 - 1;
+
+export const jsonFlag = optionalFlag('file', 'Write all that was measured to a file, as JSON', (text) => text, 'none');
+
+export const runtimesFlag = flag(
+  'names',
+  'Measure these runtimes',
+  listOf(choice(RUNTIME_NAMES)),
+  RUNTIME_NAMES.join(','),
+);
+
+export const valueSizeFlag = flag('size', 'Store values of this length', size(1, VALUE_BYTES_MAX), '100');
+
+export const seedFlag = flag(
+  'number',
+  'Decides the keys that are asked for and the order of the cells',
+  integer(0, SEED_MAX),
+  '1',
+);
+
+export const transportsFlag = flag(
+  'names',
+  'Measure these transports',
+  listOf(choice(TRANSPORT_NAMES)),
+  TRANSPORT_NAMES.join(','),
+);
+
+export const generatorFlag = optionalFlag(
+  'name',
+  'Run the load generator on node, bun or deno',
+  choice(RUNTIME_NAMES),
+  'bun if it is here',
+);
+
+export const clientTransportFlag = optionalFlag(
+  'name',
+  'Reach servers by this transport, unless they speak WebSocket',
+  choice(TRANSPORT_NAMES.filter((name) => createTransport(name).addressKinds.includes('tcp'))),
+  "the generator's runtime's own",
+);
+
+export const quickFlag = switchFlag('Less of everything, to see in under a minute how it looks');
+
+/** Says in the help what applies without a flag. */
+export function otherwise<Name extends string>(
+  defaults: Readonly<Record<Name, number | string>>,
+  quick: Readonly<Record<NoInfer<Name>, number | string>>,
+  name: NoInfer<Name>,
+): string {
+  return `${defaults[name]}, with --quick ${quick[name]}`;
+}
+
+/** The values that were given, and the default of each that was not. */
+export function withDefaults<
+  Given extends object,
+  Defaults extends { readonly [Name in keyof Defaults]: number | string },
+>(given: Given, defaults: Defaults): Omit<Given, keyof Defaults> & Defaults {
+  const there = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...defaults, ...Object.fromEntries(there) } as Omit<Given, keyof Defaults> & Defaults;
+}
+
+/** Nobody shall take the figures of a quick run for those of a whole one. */
+export function sayWhatIsCut<Name extends string>(
+  flags: Readonly<Record<NoInfer<Name>, number | string>>,
+  defaults: Readonly<Record<Name, number | string>>,
+): void {
+  const names = (Object.keys(defaults) as Name[]).filter((name) => flags[name] !== defaults[name]);
+  const cuts = names.map((name) => `${flagName(name)} ${flags[name]} instead of ${defaults[name]}`);
+  process.stdout.write(`quick: ${cuts.join(', ')}\n`);
+}
+
+/**
+ * Runs a suite so that signals end it, its children first. What it rejects with is then of no interest: something it waited
+ * for was taken away.
+ */
+export async function interruptible(
+  { runtime }: Context,
+  run: (signal: AbortSignal) => Promise<number>,
+): Promise<number> {
+  const controller = new AbortController();
+  let exitCode: number | undefined;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    runtime.onSignal(signal, () => {
+      exitCode ??= signalExitCode(signal);
+      controller.abort();
+    });
+  }
+  try {
+    const finished = await run(controller.signal);
+    return exitCode ?? finished;
+  } catch (error) {
+    if (exitCode === undefined) throw error;
+    return exitCode;
+  }
+}

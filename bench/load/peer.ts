@@ -1,0 +1,147 @@
+/**
+ * One connection of a load generator: it sends frames of a pool when it is told to, and checks the replies, which come in
+ * the same order. When to send is the task's decision, so that closed and open loops share all the rest.
+ */
+import { FRAME_HEADER_BYTES, writeFrameHeader } from '../../core/protocol.ts';
+import type { Connection, ConnectionHandler } from '../../transports/transport.ts';
+import type { FramePool } from './frames.ts';
+import { type Checker, ReplyChecker, ReplyError, SAMPLE_EVERY } from './replies.ts';
+
+/** A reply that takes longer counts as missing, unless told otherwise. Unit: milliseconds. */
+export const REPLY_TIMEOUT_MS = 10_000;
+
+/** How often it should be looked whether replies are missing. Unit: milliseconds. */
+export const WATCH_INTERVAL_MS = 1000;
+
+/** Makes what checks the replies of one connection to the frames of a pool. */
+export type MakeChecker = (pool: FramePool) => Checker;
+
+/** What connections are made to do. */
+export interface Task {
+  readonly pool: FramePool;
+  /** A reply is complete, `millis` after the time that its frame was given. The peer may send the next frame. */
+  replied(peer: Peer, millis: number, nowMs: number): void;
+  /** A reply is wrong or missing, or a connection is lost. May come several times. */
+  fail(error: Error): void;
+}
+
+export class Peer implements ConnectionHandler {
+  readonly #connection: Connection;
+  readonly #capacity: number;
+  readonly #makeChecker: MakeChecker;
+  /** On a connection of messages, a message gets the header that it has on a stream before it is checked. */
+  readonly #messageHeader: Uint8Array | undefined;
+  #task: Task | undefined;
+  #checker: Checker | undefined;
+  // The frames in flight, oldest first: a ring of `#capacity` places.
+  readonly #frames: Uint32Array;
+  readonly #startMs: Float64Array;
+  #oldest = 0;
+  #inFlight = 0;
+  /** Replies of this connection so far, which decides on the sample. */
+  #replies = 0;
+  /** What ended this connection. Later tasks must not overlook what went wrong between them and the one before. */
+  #failure: Error | undefined;
+  #closing = false;
+
+  /** `capacity` is the most frames that can be in flight. */
+  constructor(connection: Connection, capacity: number, makeChecker: MakeChecker = (pool) => new ReplyChecker(pool)) {
+    this.#connection = connection;
+    this.#capacity = capacity;
+    this.#makeChecker = makeChecker;
+    this.#messageHeader = connection.framing === 'message' ? new Uint8Array(FRAME_HEADER_BYTES) : undefined;
+    this.#frames = new Uint32Array(capacity);
+    this.#startMs = new Float64Array(capacity);
+  }
+
+  /** What is sent from now on belongs to the task. Nothing of the one before may be in flight. */
+  begin(task: Task): void {
+    this.#task = task;
+    if (this.#failure === undefined) this.#checker = this.#makeChecker(task.pool);
+    else task.fail(this.#failure);
+  }
+
+  /** Sends a frame of the task's pool, whose latency counts from `startMs` on. */
+  send(frame: number, startMs: number): void {
+    const task = this.#task;
+    const checker = this.#checker;
+    if (this.#closing || task === undefined || checker === undefined) return;
+    if (this.#inFlight === this.#capacity) {
+      this.#fail(new ReplyError(`no reply to the oldest of ${this.#capacity} frames in flight`));
+      return;
+    }
+    const place = (this.#oldest + this.#inFlight) % this.#capacity;
+    this.#frames[place] = frame;
+    this.#startMs[place] = startMs;
+    this.#inFlight++;
+    if (this.#inFlight === 1) this.#expect(checker);
+    const { pool } = task;
+    this.#connection.send(this.#messageHeader === undefined ? pool.frame(frame) : pool.payload(frame));
+  }
+
+  destroy(): void {
+    this.#closing = true;
+    this.#connection.destroy();
+  }
+
+  /** Looks whether a reply is missing. */
+  look(replyTimeoutMs: number): void {
+    if (this.#inFlight === 0 || performance.now() - this.#startMs[this.#oldest]! < replyTimeoutMs) return;
+    this.#fail(new ReplyError(`no reply to a frame for ${replyTimeoutMs / 1000} s`));
+  }
+
+  data(bytes: Uint8Array): void {
+    const task = this.#task;
+    const checker = this.#checker;
+    if (this.#closing || task === undefined || checker === undefined) return;
+    const header = this.#messageHeader;
+    try {
+      if (header !== undefined) {
+        writeFrameHeader(header, 0, bytes.length);
+        this.#take(task, checker, header);
+      }
+      this.#take(task, checker, bytes);
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  drain(): void {
+    // Nothing waits for this: the frames in flight are limited, so what is pending stays bounded.
+  }
+
+  end(): void {
+    this.#fail(new ReplyError('the server ended a connection'));
+  }
+
+  close(error?: Error): void {
+    this.#fail(new ReplyError('a connection to the server is lost', { cause: error }));
+  }
+
+  #fail(error: Error): void {
+    if (this.#closing) return;
+    this.#failure = error;
+    this.destroy();
+    this.#task?.fail(error);
+  }
+
+  #take(task: Task, checker: Checker, bytes: Uint8Array): void {
+    let at = 0;
+    while (at < bytes.length) {
+      if (this.#inFlight === 0) throw new ReplyError('a reply came that nobody asked for');
+      at = checker.take(bytes, at);
+      if (!checker.complete) return;
+      const nowMs = performance.now();
+      const startMs = this.#startMs[this.#oldest]!;
+      this.#oldest = (this.#oldest + 1) % this.#capacity;
+      this.#inFlight--;
+      this.#replies++;
+      if (this.#inFlight > 0) this.#expect(checker);
+      task.replied(this, nowMs - startMs, nowMs);
+    }
+  }
+
+  #expect(checker: Checker): void {
+    checker.expect(this.#frames[this.#oldest]!, this.#replies % SAMPLE_EVERY === 0);
+  }
+}

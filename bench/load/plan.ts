@@ -1,0 +1,74 @@
+/** What a load generator is told, and what it tells: the lines between it and the process that started it. */
+import type { TransportName } from '../../transports/transport.ts';
+import type { Latency } from './latency.ts';
+
+/** Given to the generator as JSON, its one argument. */
+export interface GeneratorPlan {
+  /** Where the server listens. */
+  readonly address: string;
+  /** What carries the generator's bytes to servers that are not reached by WebSocket. Default: the runtime's own sockets. */
+  readonly transport?: TransportName;
+  /** The server is a control, which holds no keys. */
+  readonly control: boolean;
+  readonly connections: number;
+  /** Frames in flight on each connection. */
+  readonly depth: number;
+  readonly keys: number;
+  /** Length of every value. */
+  readonly valueBytes: number;
+  /** Operations per frame; one measurement each, in this order. */
+  readonly batches: readonly number[];
+  /** Time under the same load before the measurement starts. */
+  readonly warmupSeconds: number;
+  /** Length of a measurement. */
+  readonly seconds: number;
+  readonly seed: number;
+}
+
+/** A line of JSON on the generator's stdout. When something is wrong, it says so on stderr and ends with code 1. */
+export type GeneratorEvent =
+  | {
+      /** All keys are stored, or the control is connected to. */
+      readonly event: 'loaded';
+      readonly seconds: number;
+      /** Which work follows: the same for every server of a run. */
+      readonly workload: string;
+    }
+  | { readonly event: 'measured'; readonly measurement: Measurement };
+
+/** One batch size against one server process. */
+export interface Measurement {
+  readonly batch: number;
+  readonly figures: Figures;
+}
+
+/** What INFO, or a control, tells of the server's process. */
+export interface ServerFigures {
+  readonly cpuUserMicros: number;
+  readonly cpuSystemMicros: number;
+  readonly peakResidentBytes: number;
+}
+
+/** CPU times are those of a whole process, all its threads together. */
+export interface Figures extends Latency {
+  readonly seconds: number;
+  readonly operations: number;
+  readonly opsPerSecond: number;
+  /** Of the values that were read and written, without what stands around them. */
+  readonly valueBytesPerSecond: number;
+  readonly serverUserMicrosPerOp: number;
+  readonly serverSystemMicrosPerOp: number;
+  readonly serverMicrosPerOp: number;
+  readonly generatorMicrosPerOp: number;
+  /** CPU time per time that passed: 1 is one core all the time. */
+  readonly serverCores: number;
+  readonly generatorCores: number;
+  /** The most memory that the server has had in RAM since its start. */
+  readonly serverPeakBytes: number;
+}
+
+/** A generator that uses this much of a core, or more, may have been the limit: the server could perhaps do more. */
+export const GENERATOR_LIMIT_CORES = 0.95;
+
+/** A measurement is preceded by this part of its time under the same load, which is not measured. */
+export const WARMUP_SHARE = 1 / 3;

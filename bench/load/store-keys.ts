@@ -1,0 +1,31 @@
+/** The load phase: every key is stored once, through the protocol. */
+import type { Client } from '../../runtime/client.ts';
+import { FramePool } from './frames.ts';
+import type { Load } from './load.ts';
+import { loading, type Values } from './workload.ts';
+
+/** Operations per frame, unless the values are long. */
+const BATCH = 512;
+
+/** Most bytes of values in one frame. */
+const FRAME_BYTES_MAX = 1024 * 1024;
+
+/** Most bytes of values that are prepared at a time, so that all the frames need not be in memory at once. */
+const SLICE_BYTES_MAX = 32 * FRAME_BYTES_MAX;
+
+/** Stores the keys 0 to `keys` - 1. Rejects when the server does not have exactly as many afterwards. */
+export async function storeKeys(load: Load, client: Client, keys: number, values: Values): Promise<void> {
+  const batchMax = Math.min(BATCH, Math.max(1, Math.floor(FRAME_BYTES_MAX / values.length)));
+  const sliceMax = Math.max(1, Math.floor(SLICE_BYTES_MAX / values.length));
+  let from = 0;
+  while (from < keys) {
+    const slice = Math.min(keys - from, sliceMax);
+    const batch = Math.min(batchMax, slice);
+    // A frame has exactly `batch` operations, so the last few keys make a slice of their own.
+    const to = from + slice - (slice % batch);
+    await load.once(new FramePool(loading(from, to), batch, values));
+    from = to;
+  }
+  const stored = await client.count();
+  if (stored !== keys) throw new Error(`the server has ${stored} keys after ${keys} were stored`);
+}

@@ -1,0 +1,101 @@
+/** One cell of a matrix or its control, measured once: a fresh server, a fresh load generator, every batch size in turn. */
+import { fileURLToPath } from 'node:url';
+import { type FoundRuntime, scriptCommand } from '../../runtime/find.ts';
+import type { TransportName } from '../../transports/transport.ts';
+import type { GeneratorEvent, GeneratorPlan, Measurement } from '../load/plan.ts';
+import { Child } from './child.ts';
+import { type ServerChild, startEchoChild, startServerChild } from './server.ts';
+
+/** What serves: a runtime and one of the transports that work in it. */
+export interface Cell {
+  readonly runtime: FoundRuntime;
+  readonly transport: TransportName;
+}
+
+/** The name of a cell in tables and messages: `bun on node` is the transport bun in the runtime node. */
+export function cellLabel(transport: TransportName, runtime: string): string {
+  return `${transport} on ${runtime}`;
+}
+
+/** What is measured: a cell, or its control, the bare echo. */
+export interface Subject extends Cell {
+  readonly control: boolean;
+}
+
+/** The name of a subject: that of its cell, and for a control what it is. */
+export function subjectLabel({ transport, runtime, control }: Subject): string {
+  const label = cellLabel(transport, runtime.name);
+  return control ? `${CONTROL_MARK}${label}` : label;
+}
+
+/** Stands before the name of a cell whose control is meant. */
+export const CONTROL_MARK = 'echo: ';
+
+/** The control sends up to so much at once, as the server does. Unit: bytes. */
+const ECHO_OUTPUT_BYTES_MIN = 4 * 1024 * 1024;
+
+/** The most that a result takes beyond its value. Unit: bytes. */
+const RESULT_HEAD_BYTES_MAX = 5;
+
+/** The most that a reply takes beyond its results. Unit: bytes. */
+const REPLY_HEAD_BYTES_MAX = 10;
+
+export interface CellOptions {
+  /** The script of the command. */
+  readonly entry: string;
+  /** What runs the load generator. */
+  readonly generator: FoundRuntime;
+  readonly plan: Omit<GeneratorPlan, 'address' | 'control'>;
+  readonly signal: AbortSignal;
+  /** A phase starts: loading, or a batch size. */
+  readonly onPhase: (what: string) => void;
+  /** A phase is over. */
+  readonly onPhaseEnd: () => void;
+}
+
+export interface CellResult {
+  readonly workload: string;
+  readonly loadSeconds: number;
+  readonly measurements: readonly Measurement[];
+}
+
+/** Rejects with an `Error` when the server or the generator ends early, and when a reply is wrong, missing or an error. */
+export async function measureCell(subject: Subject, options: CellOptions): Promise<CellResult> {
+  const { generator, plan, signal } = options;
+  const { control } = subject;
+  options.onPhase('loading');
+  const server = await startSubject(subject, options);
+  await using serverChild = server.child;
+  const script = fileURLToPath(new URL('../load/generator.js', import.meta.url));
+  const argument: GeneratorPlan = { ...plan, address: server.address, control };
+  const command = scriptCommand(generator, script, [JSON.stringify(argument)]);
+  await using generatorChild = new Child('the load generator', command, signal);
+  try {
+    const loaded = await nextEvent(generatorChild, 'loaded');
+    options.onPhaseEnd();
+    const measurements: Measurement[] = [];
+    for (const batch of plan.batches) {
+      options.onPhase(`batch ${batch}`);
+      measurements.push((await nextEvent(generatorChild, 'measured')).measurement);
+      options.onPhaseEnd();
+    }
+    return { workload: loaded.workload, loadSeconds: loaded.seconds, measurements };
+  } catch (error) {
+    throw new Error(`${(error as Error).message}; the server says: ${serverChild.stderr}`, { cause: error });
+  }
+}
+
+function startSubject({ runtime, transport, control }: Subject, options: CellOptions): Promise<ServerChild> {
+  const { entry, plan, signal } = options;
+  if (!control) return startServerChild(runtime, entry, transport, signal);
+  const longestReply = REPLY_HEAD_BYTES_MAX + Math.max(...plan.batches) * (RESULT_HEAD_BYTES_MAX + plan.valueBytes);
+  return startEchoChild(runtime, transport, Math.max(longestReply, ECHO_OUTPUT_BYTES_MIN), signal);
+}
+
+type EventNamed<Name extends GeneratorEvent['event']> = Extract<GeneratorEvent, { readonly event: Name }>;
+
+async function nextEvent<Name extends GeneratorEvent['event']>(child: Child, name: Name): Promise<EventNamed<Name>> {
+  const event = JSON.parse(await child.line()) as GeneratorEvent;
+  if (event.event !== name) throw new Error(`the load generator told "${event.event}" instead of "${name}"`);
+  return event as EventNamed<Name>;
+}

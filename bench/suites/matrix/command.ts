@@ -1,0 +1,90 @@
+/** The command `bench matrix`: its flags and their defaults. The suite is loaded when it is called. */
+import { MAX_FRAME_OPERATIONS } from '../../../core/protocol.ts';
+import { defineCommand } from '../../../runtime/command/cli.ts';
+import { choice, flag, integer, listOf, optionalFlag, positiveNumber } from '../../../runtime/command/flags.ts';
+import {
+  clientTransportFlag,
+  generatorFlag,
+  interruptible,
+  jsonFlag,
+  KEYS_MAX,
+  otherwise,
+  quickFlag,
+  runtimesFlag,
+  sayWhatIsCut,
+  seedFlag,
+  transportsFlag,
+  valueSizeFlag,
+  withDefaults,
+} from '../../flags.ts';
+
+/** What `matrix` does when nothing else is said, and what of it `--quick` cuts. */
+const MATRIX_DEFAULTS = { controls: 'on', keys: 1_000_000, rounds: 3, seconds: 3 } as const;
+const MATRIX_QUICK = { controls: 'off', keys: 100_000, rounds: 1, seconds: 0.5 } as const;
+
+/** Unless the number of keys is given, it is such that their values take no more. Unit: bytes. */
+const DEFAULT_KEYS_BYTES_MAX = 256 * 1024 * 1024;
+
+export const matrixCommand = defineCommand({
+  name: 'matrix',
+  about: 'Which transport, in which runtime: throughput, latency, CPU time per operation, memory',
+  flags: {
+    runtimes: runtimesFlag,
+    transports: transportsFlag,
+    controls: optionalFlag(
+      'on|off',
+      'Measure beside every cell a bare echo on the same transport',
+      choice(['on', 'off']),
+      otherwise(MATRIX_DEFAULTS, MATRIX_QUICK, 'controls'),
+    ),
+    batches: flag(
+      'numbers',
+      'Send so many operations per frame',
+      listOf(integer(1, MAX_FRAME_OPERATIONS)),
+      '1,16,128,512',
+    ),
+    connections: flag('number', 'Open so many connections', integer(1, 10_000), '50'),
+    depth: flag('number', 'Keep so many frames in flight on each connection', integer(1, 1024), '1'),
+    keys: optionalFlag(
+      'number',
+      'Store so many keys first',
+      integer(1, KEYS_MAX),
+      `${otherwise(MATRIX_DEFAULTS, MATRIX_QUICK, 'keys')}, fewer if their values took more than 256m`,
+    ),
+    valueSize: valueSizeFlag,
+    rounds: optionalFlag(
+      'number',
+      'Measure every cell so many times',
+      integer(1, 1000),
+      otherwise(MATRIX_DEFAULTS, MATRIX_QUICK, 'rounds'),
+    ),
+    seconds: optionalFlag(
+      'number',
+      'Measure for so long each time',
+      positiveNumber,
+      otherwise(MATRIX_DEFAULTS, MATRIX_QUICK, 'seconds'),
+    ),
+    seed: seedFlag,
+    generator: generatorFlag,
+    clientTransport: clientTransportFlag,
+    json: jsonFlag,
+    quick: quickFlag,
+  },
+  examples: [
+    'matrix --quick',
+    'matrix --json matrix.json',
+    'matrix --runtimes bun,node --batches 1,128 --connections 16',
+    'matrix --runtimes bun --rounds 5 --seconds 10',
+    'matrix --value-size 1m --batches 1   # large values: bytes per second',
+  ],
+  run({ quick, json, ...given }, _words, context) {
+    const chosen = withDefaults(given, quick ? MATRIX_QUICK : MATRIX_DEFAULTS);
+    const fitting = Math.max(1, Math.floor(DEFAULT_KEYS_BYTES_MAX / chosen.valueSize));
+    const flags = { ...chosen, keys: given.keys ?? Math.min(chosen.keys, fitting) };
+    if (quick) sayWhatIsCut(flags, MATRIX_DEFAULTS);
+    return interruptible(context, async (signal) => {
+      const { matrix } = await import('./matrix.ts');
+      return matrix({ flags, json, context, signal });
+    });
+  },
+});
