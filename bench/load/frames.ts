@@ -4,13 +4,15 @@
  */
 import { Writer } from '../../core/msgpack.ts';
 import { FRAME_HEADER_BYTES, Op, writeFrameHeader } from '../../core/protocol.ts';
+import type { Pool } from './pool.ts';
+import { type Checker, ReplyChecker } from './replies.ts';
 import { KEY_BYTES, type Operations, READ, type Values, writeKey } from './workload.ts';
 
 /** What a GET takes in a frame: the array, the code, the key's tag, the key. Unit: bytes. */
 const GET_BYTES = 3 + KEY_BYTES;
 
 /** Frames of `batch` operations each, one behind the other; operations that fill no frame are left out. */
-export class FramePool {
+export class FramePool implements Pool {
   readonly batch: number;
   /** How many frames there are. */
   readonly length: number;
@@ -66,6 +68,10 @@ export class FramePool {
   /** How long the whole reply to a frame is, its header included. Unit: bytes. */
   replyBytes(index: number): number {
     return this.#replyBytes[index]!;
+  }
+
+  checker(): Checker {
+    return new ReplyChecker(this);
   }
 
   #layOut(): void {

@@ -10,12 +10,13 @@ import { currentRuntime } from '../../runtime/choose.ts';
 import { connect } from '../../runtime/client.ts';
 import { parseAddress } from '../../transports/address.ts';
 import type { Transport } from '../../transports/transport.ts';
-import { askForEchoes, EchoChecker, EchoControl } from '../servers/echo-protocol.ts';
+import { EchoControl, EchoPool } from '../servers/echo-protocol.ts';
 import { runScript, say } from '../servers/script.ts';
 import { clientTransport } from './client-transport.ts';
 import { FramePool, poolOperations } from './frames.ts';
 import { Load, orFailure, type Run } from './load.ts';
 import type { Figures, GeneratorEvent, GeneratorPlan, ServerFigures } from './plan.ts';
+import type { Pool } from './pool.ts';
 import { infoFigures } from './server-figures.ts';
 import { storeKeys } from './store-keys.ts';
 import { type Operations, Values, workloadHash, YCSB_B_READ_SHARE, ycsbB } from './workload.ts';
@@ -55,13 +56,10 @@ async function driveControl(plan: GeneratorPlan, transport: Transport, operation
   const address = parseAddress(plan.address);
   const values = new Values(plan.valueBytes);
   const control = await EchoControl.open(transport, address);
-  const makeChecker = (pool: FramePool) => new EchoChecker(pool);
-  const load = await Load.open({ transport, address, connections, depth, makeChecker });
+  const load = await Load.open({ transport, address, connections, depth });
   tell({ event: 'loaded', seconds: 0, workload: workloadHash(operations) });
   for (const batch of plan.batches) {
-    const pool = new FramePool(operations, batch, values);
-    askForEchoes(pool);
-    await measure(load, pool, plan, () => control.figures());
+    await measure(load, new EchoPool(operations, batch, values), plan, () => control.figures());
   }
   load.close();
   control.close();
@@ -73,7 +71,7 @@ async function driveControl(plan: GeneratorPlan, transport: Transport, operation
  * microseconds of all its threads; /proc/PID/stat counts hundredths of seconds, and schedstat knows neither all threads nor
  * user from system time.
  */
-async function measure(load: Load, pool: FramePool, plan: GeneratorPlan, askFigures: AskFigures): Promise<void> {
+async function measure(load: Load, pool: Pool, plan: GeneratorPlan, askFigures: AskFigures): Promise<void> {
   const { batch } = pool;
   const run = load.endless(pool);
   await orFailure(run, sleep(plan.warmupSeconds * 1000));

@@ -4,10 +4,10 @@
  */
 import { clearInterval, setInterval } from 'node:timers';
 import type { Address, Transport } from '../../transports/transport.ts';
-import type { FramePool } from './frames.ts';
 import { LatencyHistogram } from './latency.ts';
 import { PacedRun } from './paced-run.ts';
-import { type MakeChecker, Peer, REPLY_TIMEOUT_MS, type Task, WATCH_INTERVAL_MS } from './peer.ts';
+import { Peer, REPLY_TIMEOUT_MS, type Task, WATCH_INTERVAL_MS } from './peer.ts';
+import type { Pool } from './pool.ts';
 
 export interface LoadOptions {
   readonly transport: Transport;
@@ -17,8 +17,6 @@ export interface LoadOptions {
   readonly depth: number;
   /** A reply that takes longer counts as missing. Unit: milliseconds. Default: `REPLY_TIMEOUT_MS`. */
   readonly replyTimeoutMs?: number;
-  /** What checks the replies. Default: `ReplyChecker`. */
-  readonly makeChecker?: MakeChecker | undefined;
 }
 
 /** A set of open connections, over which one pool of frames after the other is sent. */
@@ -44,10 +42,10 @@ export class Load {
 
   /** Opens more connections, until there are so many. What runs already goes on without them. Rejects as `open`. */
   async grow(connections: number): Promise<void> {
-    const { transport, address, depth, makeChecker } = this.#options;
+    const { transport, address, depth } = this.#options;
     while (this.#peers.length < connections) {
       await transport.connect(address, (connection) => {
-        const peer = new Peer(connection, depth, makeChecker);
+        const peer = new Peer(connection, depth);
         this.#peers.push(peer);
         return peer;
       });
@@ -55,12 +53,12 @@ export class Load {
   }
 
   /** Sends every frame of the pool once. Resolves when all replies are there; rejects as `Run.finished` does. */
-  once(pool: FramePool): Promise<void> {
+  once(pool: Pool): Promise<void> {
     return this.#start(new Run(pool, pool.length)).finished;
   }
 
   /** Sends the frames of the pool round and round, until what it returns is stopped. */
-  endless(pool: FramePool): Run {
+  endless(pool: Pool): Run {
     return this.#start(new Run(pool, Number.POSITIVE_INFINITY));
   }
 
@@ -68,7 +66,7 @@ export class Load {
    * Sends the frames of the pool round and round, one on each connection in `everyMs`, until what it returns is stopped. An
    * open loop: when a frame is sent does not depend on replies, of which `depth` may be missing.
    */
-  paced(pool: FramePool, everyMs: number): PacedRun {
+  paced(pool: Pool, everyMs: number): PacedRun {
     return new PacedRun(pool, this.#peers, everyMs);
   }
 
@@ -89,7 +87,7 @@ export class Load {
 
 /** One pool being sent by all connections. */
 export class Run implements Task {
-  readonly pool: FramePool;
+  readonly pool: Pool;
   /** Resolves when all replies are there; rejects as soon as one is wrong or missing, or a connection is lost. */
   readonly finished: Promise<void>;
   /** Latencies of frames, from sending one to the end of its reply. May be reset at any time. */
@@ -100,7 +98,7 @@ export class Run implements Task {
   #resolve!: () => void;
   #reject!: (error: Error) => void;
 
-  constructor(pool: FramePool, framesToSend: number) {
+  constructor(pool: Pool, framesToSend: number) {
     this.pool = pool;
     this.#framesToSend = framesToSend;
     this.finished = new Promise((resolve, reject) => {

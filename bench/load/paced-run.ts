@@ -4,15 +4,15 @@
  * for the few frames that happened to be on their way (coordinated omission).
  */
 import { clearTimeout, setTimeout } from 'node:timers';
-import type { FramePool } from './frames.ts';
 import { LatencyHistogram } from './latency.ts';
 import type { Peer, Task } from './peer.ts';
+import type { Pool } from './pool.ts';
 
 /** How often it is looked what is due. Unit: milliseconds. */
 const LOOK_INTERVAL_MS = 1;
 
 export class PacedRun implements Task {
-  readonly pool: FramePool;
+  readonly pool: Pool;
   /** Resolves when it was stopped and all replies are there; rejects as soon as one is wrong or missing. */
   readonly finished: Promise<void>;
   /** From the time a frame was due to the end of its reply. May be reset at any time. */
@@ -30,7 +30,7 @@ export class PacedRun implements Task {
   #reject!: (error: Error) => void;
 
   /** Starts at once. Each of the peers sends one frame in `everyMs`, the times of all of them spread evenly. */
-  constructor(pool: FramePool, peers: readonly Peer[], everyMs: number) {
+  constructor(pool: Pool, peers: readonly Peer[], everyMs: number) {
     this.pool = pool;
     this.#peers = peers;
     this.#gapMs = everyMs / peers.length;

@@ -4,8 +4,8 @@
  */
 import { FRAME_HEADER_BYTES, writeFrameHeader } from '../../core/protocol.ts';
 import type { Connection, ConnectionHandler } from '../../transports/transport.ts';
-import type { FramePool } from './frames.ts';
-import { type Checker, ReplyChecker, ReplyError, SAMPLE_EVERY } from './replies.ts';
+import type { Pool } from './pool.ts';
+import { type Checker, ReplyError, SAMPLE_EVERY } from './replies.ts';
 
 /** A reply that takes longer counts as missing, unless told otherwise. Unit: milliseconds. */
 export const REPLY_TIMEOUT_MS = 10_000;
@@ -13,12 +13,9 @@ export const REPLY_TIMEOUT_MS = 10_000;
 /** How often it should be looked whether replies are missing. Unit: milliseconds. */
 export const WATCH_INTERVAL_MS = 1000;
 
-/** Makes what checks the replies of one connection to the frames of a pool. */
-export type MakeChecker = (pool: FramePool) => Checker;
-
 /** What connections are made to do. */
 export interface Task {
-  readonly pool: FramePool;
+  readonly pool: Pool;
   /** A reply is complete, `millis` after the time that its frame was given. The peer may send the next frame. */
   replied(peer: Peer, millis: number, nowMs: number): void;
   /** A reply is wrong or missing, or a connection is lost. May come several times. */
@@ -28,7 +25,6 @@ export interface Task {
 export class Peer implements ConnectionHandler {
   readonly #connection: Connection;
   readonly #capacity: number;
-  readonly #makeChecker: MakeChecker;
   /** On a connection of messages, a message gets the header that it has on a stream before it is checked. */
   readonly #messageHeader: Uint8Array | undefined;
   #task: Task | undefined;
@@ -45,10 +41,9 @@ export class Peer implements ConnectionHandler {
   #closing = false;
 
   /** `capacity` is the most frames that can be in flight. */
-  constructor(connection: Connection, capacity: number, makeChecker: MakeChecker = (pool) => new ReplyChecker(pool)) {
+  constructor(connection: Connection, capacity: number) {
     this.#connection = connection;
     this.#capacity = capacity;
-    this.#makeChecker = makeChecker;
     this.#messageHeader = connection.framing === 'message' ? new Uint8Array(FRAME_HEADER_BYTES) : undefined;
     this.#frames = new Uint32Array(capacity);
     this.#startMs = new Float64Array(capacity);
@@ -57,7 +52,7 @@ export class Peer implements ConnectionHandler {
   /** What is sent from now on belongs to the task. Nothing of the one before may be in flight. */
   begin(task: Task): void {
     this.#task = task;
-    if (this.#failure === undefined) this.#checker = this.#makeChecker(task.pool);
+    if (this.#failure === undefined) this.#checker = task.pool.checker();
     else task.fail(this.#failure);
   }
 

@@ -8,7 +8,7 @@
 import { FRAME_HEADER_BYTES } from '../../core/protocol.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { Address, Connection, Transport, TransportName } from '../../transports/transport.ts';
-import type { FramePool } from '../load/frames.ts';
+import { FramePool } from '../load/frames.ts';
 import type { ServerFigures } from '../load/plan.ts';
 import { type Checker, ReplyError } from '../load/replies.ts';
 
@@ -30,16 +30,23 @@ export interface EchoPlan {
   readonly outputBytes: number;
 }
 
-/** Makes requests of the control out of those of a pool: the lengths of frames and replies stay what they are. */
-export function askForEchoes(pool: FramePool): void {
-  const view = new DataView(pool.bytes.buffer, pool.bytes.byteOffset);
-  for (let frame = 0; frame < pool.length; frame++) {
-    view.setUint32(pool.payloadOffset(frame), pool.replyBytes(frame) - FRAME_HEADER_BYTES);
+/** Requests of the control, made out of real ones: the lengths of frames and replies stay what they are. */
+export class EchoPool extends FramePool {
+  constructor(...content: ConstructorParameters<typeof FramePool>) {
+    super(...content);
+    const view = new DataView(this.bytes.buffer, this.bytes.byteOffset);
+    for (let frame = 0; frame < this.length; frame++) {
+      view.setUint32(this.payloadOffset(frame), this.replyBytes(frame) - FRAME_HEADER_BYTES);
+    }
+  }
+
+  override checker(): Checker {
+    return new EchoChecker(this);
   }
 }
 
 /** Checks the replies of a control: their length is all there is to them. */
-export class EchoChecker implements Checker {
+class EchoChecker implements Checker {
   readonly #pool: FramePool;
   #missing = 0;
 

@@ -1,9 +1,8 @@
 /** The benchmark's control, a bare echo: it sends back as many bytes as it was asked for, over streams and messages alike. */
 import { afterEach, expect, test } from 'vitest';
-import { FramePool } from '../../bench/load/frames.ts';
 import { Load } from '../../bench/load/load.ts';
 import { Values, ycsbB } from '../../bench/load/workload.ts';
-import { askForEchoes, EchoChecker, EchoControl, type EchoPlan } from '../../bench/servers/echo-protocol.ts';
+import { EchoControl, type EchoPlan, EchoPool } from '../../bench/servers/echo-protocol.ts';
 import { EchoRoom } from '../../bench/servers/echo-room.ts';
 import { parseAddress } from '../../transports/address.ts';
 import { createTransport } from '../../transports/transports.ts';
@@ -36,14 +35,12 @@ for (const [what, transport, listen, isHere] of cells) {
     const address = await startEcho({ transport, address: listen });
     const client = createTransport(transport);
     // Some replies are longer than what the control sends at once, when what it sends needs not be whole.
-    const pool = new FramePool(ycsbB(2000, 100, 1), transport === 'node' ? 100 : 20, new Values(100));
-    askForEchoes(pool);
+    const pool = new EchoPool(ycsbB(2000, 100, 1), transport === 'node' ? 100 : 20, new Values(100));
     const load = await Load.open({
       transport: client,
       address: parseAddress(address),
       connections: 3,
       depth: 2,
-      makeChecker: (frames) => new EchoChecker(frames),
     });
     const control = await EchoControl.open(client, parseAddress(address));
     const before = await control.figures();
