@@ -1,0 +1,115 @@
+/**
+ * How a segment and its records are laid out. Integers are little-endian; docs/durability.md draws the whole.
+ *
+ * Segment header, 4096 bytes, of which those not named are 0:
+ *
+ *      0  magic           8   "RINGKVLG"
+ *      8  version         4   1
+ *     12  checksum        4   CRC32C of the bytes from 16 to 48
+ *     16  salt            8   drawn anew for each use of the file
+ *     24  index           8   which segment of the log it is, from 1
+ *     32  size            8   bytes that were written beforehand
+ *     40  reserved        8   0
+ *
+ * Record, at a multiple of 8:
+ *
+ *      0  checksum        4   CRC32C of the bytes from 8 to 44 and of the body
+ *      4  header checksum 4   CRC32C of the bytes from 8 to 44
+ *      8  salt            8   that of the segment
+ *     16  sequence        8   which record of the log it is, from 1
+ *     24  time            8   float64, milliseconds since 1970
+ *     32  body bytes      4
+ *     36  unsynced        4   how many records, this one included, were not known to be durable when it was sealed
+ *     40  previous        4   checksum of the record before, 0 for the first: the chain
+ *     44  body                request payloads in frames, as a client would send them
+ */
+import { crc32c } from './crc32c.ts';
+
+export const LOG_VERSION = 1;
+
+/** The header of a segment has a page of its own, so that no write of records touches it. */
+export const SEGMENT_HEADER_BYTES = 4096;
+const SEGMENT_FIELDS_BYTES = 48;
+
+export const RECORD_HEADER_BYTES = 44;
+export const RECORD_ALIGNMENT_BYTES = 8;
+
+export const SALT_BYTES = 8;
+const MAGIC = new TextEncoder().encode('RINGKVLG');
+
+export const FieldOffset = { CHECKSUM: 0, HEADER_CHECKSUM: 4, SALT: 8 } as const;
+
+/** What makes a use of a segment's file differ from those before: random bytes. */
+export type Salt = Uint8Array;
+
+export function randomSalt(): Salt {
+  return crypto.getRandomValues(new Uint8Array(SALT_BYTES));
+}
+
+export interface SegmentHeader {
+  readonly salt: Salt;
+  readonly index: number;
+  readonly sizeBytes: number;
+}
+
+export interface RecordHeader {
+  readonly checksum: number;
+  readonly sequence: number;
+  readonly timeMs: number;
+  readonly bodyBytes: number;
+  readonly unsynced: number;
+  readonly previous: number;
+}
+
+/** Bytes that a record with such a body takes, up to the next one. */
+export function recordBytes(bodyBytes: number): number {
+  return align(RECORD_HEADER_BYTES + bodyBytes);
+}
+
+export function align(bytes: number): number {
+  return Math.ceil(bytes / RECORD_ALIGNMENT_BYTES) * RECORD_ALIGNMENT_BYTES;
+}
+
+export function encodeSegmentHeader({ salt, index, sizeBytes }: SegmentHeader): Uint8Array {
+  const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+  const view = new DataView(bytes.buffer);
+  bytes.set(MAGIC);
+  view.setUint32(8, LOG_VERSION, true);
+  bytes.set(salt, 16);
+  setUint64(view, 24, index);
+  setUint64(view, 32, sizeBytes);
+  view.setUint32(12, crc32c(bytes.subarray(16, SEGMENT_FIELDS_BYTES)), true);
+  return bytes;
+}
+
+/**
+ * Fills in the header of a record whose body lies behind it: `view` is on the record alone. Returns its checksum, which the
+ * next record has as `previous`.
+ */
+export function sealRecord(
+  record: Uint8Array,
+  salt: Salt,
+  fields: Omit<RecordHeader, 'checksum' | 'bodyBytes'>,
+): number {
+  const view = new DataView(record.buffer, record.byteOffset, record.length);
+  record.set(salt, FieldOffset.SALT);
+  setUint64(view, 16, fields.sequence);
+  view.setFloat64(24, fields.timeMs, true);
+  view.setUint32(32, record.length - RECORD_HEADER_BYTES, true);
+  view.setUint32(36, fields.unsynced, true);
+  view.setUint32(40, fields.previous, true);
+  const headerChecksum = crc32c(record.subarray(FieldOffset.SALT, RECORD_HEADER_BYTES));
+  const checksum = crc32c(record.subarray(RECORD_HEADER_BYTES), headerChecksum);
+  view.setUint32(FieldOffset.HEADER_CHECKSUM, headerChecksum, true);
+  view.setUint32(FieldOffset.CHECKSUM, checksum, true);
+  return checksum;
+}
+
+export function setUint64(view: DataView, offset: number, value: number): void {
+  view.setUint32(offset, value >>> 0, true);
+  view.setUint32(offset + 4, Math.floor(value / 2 ** 32), true);
+}
+
+export function getUint64(view: DataView, offset: number): number {
+  return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 2 ** 32;
+}
