@@ -5,7 +5,7 @@
 import { MsgpackError, Reader, readError } from '../../core/msgpack.ts';
 import { FRAME_HEADER_BYTES, FRAME_TAG, writeFrameHeader } from '../../core/protocol.ts';
 import type { FramePool } from './frames.ts';
-import { KEY_BYTES, READ, writeKey } from './workload.ts';
+import { KEY_BYTES, type Operations, READ, type Values, writeKey } from './workload.ts';
 
 /** One reply in so many is compared in full. */
 export const SAMPLE_EVERY = 128;
@@ -122,8 +122,7 @@ export class ReplyChecker implements Checker {
         !valueHeader.every((byte, i) => byte === header[i]) ||
         !values.matches(reply, at, operations.keyNumbers[operation]!)
       ) {
-        const text = new TextDecoder().decode(reply.subarray(at, at + Math.min(values.length, 40)));
-        throw this.#wrongResult(operation, `a value that was never stored under it, beginning with "${text}"`);
+        throw this.#wrongResult(operation, neverStored(reply.subarray(at, at + values.length)));
       }
       at += values.length;
     }
@@ -173,16 +172,38 @@ export class ReplyChecker implements Checker {
   }
 
   #wrongResult(operation: number, what: string): ReplyError {
-    const { operations, batch, values } = this.#pool;
-    const reads = operations.versions[operation] === READ;
-    const key = new Uint8Array(KEY_BYTES);
-    writeKey(key, 0, operations.keyNumbers[operation]!);
-    const asked = `${reads ? 'GET' : 'SET'} ${new TextDecoder().decode(key)}`;
-    const expected = reads ? `its value of ${values.length} bytes` : 'true';
-    return new ReplyError(
-      `${asked} answered ${what} instead of ${expected} (result ${(operation % batch) + 1} of ${batch})`,
-    );
+    return wrongResult(this.#pool, operation, what, 'true');
   }
+}
+
+/** What was asked for, and in batches of which size. */
+interface Asked {
+  readonly operations: Operations;
+  readonly batch: number;
+  readonly values: Values;
+}
+
+/** An operation got `what`; `stored` is what a SET has to get. */
+export function wrongResult(
+  { operations, batch, values }: Asked,
+  operation: number,
+  what: string,
+  stored: string,
+): ReplyError {
+  const reads = operations.versions[operation] === READ;
+  const key = new Uint8Array(KEY_BYTES);
+  writeKey(key, 0, operations.keyNumbers[operation]!);
+  const asked = `${reads ? 'GET' : 'SET'} ${new TextDecoder().decode(key)}`;
+  const expected = reads ? `its value of ${values.length} bytes` : stored;
+  return new ReplyError(
+    `${asked} answered ${what} instead of ${expected} (result ${(operation % batch) + 1} of ${batch})`,
+  );
+}
+
+/** A value that is not the key's, in words. */
+export function neverStored(value: Uint8Array): string {
+  const text = new TextDecoder().decode(value.subarray(0, 40));
+  return `a value that was never stored under it, beginning with "${text}"`;
 }
 
 function describeResult(bytes: Uint8Array, at: number): string {
