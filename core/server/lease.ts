@@ -41,13 +41,24 @@ export class OutputLender {
     lease.detach(engine.outputBytes);
   }
 
+  /**
+   * Takes the output away for whoever holds it back, with one reader, so that it keeps its place until they release it;
+   * undefined when it has to be copied instead.
+   */
+  detach(): OutputLease | undefined {
+    const lease = this.lease();
+    lease?.retain();
+    if (lease !== undefined) this.settle();
+    return lease;
+  }
+
   /** An output was given back. */
   returned(bytes: number): void {
     this.#lentBytes -= bytes;
   }
 }
 
-class OutputLease implements Lease {
+export class OutputLease implements Lease {
   readonly #lender: OutputLender;
   readonly #room: EngineRoom;
   #readers = 0;
@@ -58,6 +69,11 @@ class OutputLease implements Lease {
   constructor(lender: OutputLender, room: EngineRoom) {
     this.#lender = lender;
     this.#room = room;
+  }
+
+  /** Where the output lies once it was taken away from the engine. */
+  get offset(): number {
+    return this.#offset!;
   }
 
   get isRetained(): boolean {

@@ -27,7 +27,9 @@ export class Session implements ConnectionHandler {
   /** No further frame is executed, because one could not be read; what still comes is dropped. */
   #refusing = false;
   #closed = false;
-  /** Bytes of replies in the engine's output, not given to the connection yet. */
+  /** The connection ends once all replies were given to it. */
+  #ending = false;
+  /** Bytes of replies that were not given to the connection yet: in the engine's output, or held back. */
   #outputBytes = 0;
   /** Bytes of replies of this turn, whether they have left or not. */
   #turn = 0;
@@ -41,6 +43,7 @@ export class Session implements ConnectionHandler {
   data(bytes: Uint8Array): void {
     this.#shard.received(bytes.length);
     if (this.#refusing) return;
+    if (!this.#blocked && this.#shard.isFull) this.#block();
     if (this.#connection.framing === 'message') this.#takeMessage(bytes);
     else if (this.#blocked) this.#keep(bytes);
     else if (this.#rest === undefined) this.#executeFrames(bytes);
@@ -124,13 +127,13 @@ export class Session implements ConnectionHandler {
     this.#outputBytes += bytes;
   }
 
-  /** The turn ends: this part of its output goes to the peer. */
-  flush(bytes: Uint8Array, lease?: Lease): void {
-    this.#outputBytes -= bytes.length;
+  /** Some replies may leave: `bytes`, in the place of `owedBytes` of those that `replied` told of. */
+  flush(bytes: Uint8Array, lease?: Lease, owedBytes: number = bytes.length): void {
+    this.#outputBytes -= owedBytes;
     if (this.#closed) return;
     if (this.#connection.framing === 'message') sendPayloads(this.#connection, bytes, lease);
     else this.#connection.send(bytes, lease);
-    if (this.#refusing && this.#outputBytes === 0) this.#connection.end();
+    if (this.#ending && this.#outputBytes === 0) this.#connection.end();
     else if (this.#blocked) this.#waitForTurn();
     else if (this.#connection.pendingBytes > OUTPUT_HIGH_WATER_BYTES) this.#block();
   }
@@ -186,8 +189,7 @@ export class Session implements ConnectionHandler {
   #execute(offset: number, length: number): boolean {
     if (this.#shard.execute(this, offset, length)) return true;
     this.#refusing = true;
-    // Its reply may have left already, when it made the turn end early.
-    if (this.#outputBytes === 0) this.#connection.end();
+    this.#endWhenSent();
     return false;
   }
 
@@ -217,7 +219,8 @@ export class Session implements ConnectionHandler {
 
   /** Whether this turn has brought so much for the peer, or so much waits for it, that others come first. */
   get #hasEnough(): boolean {
-    return this.#turnBytes + this.#connection.pendingBytes > OUTPUT_HIGH_WATER_BYTES;
+    const unsent = Math.max(this.#turnBytes, this.#outputBytes) + this.#connection.pendingBytes;
+    return unsent > OUTPUT_HIGH_WATER_BYTES || this.#shard.isFull;
   }
 
   #block(): void {
@@ -237,7 +240,6 @@ export class Session implements ConnectionHandler {
 
   /** Answers with the error of a whole payload; the connection is closed once it has been sent. */
   #refuse(code: ErrorCode, message: string): void {
-    this.#shard.flush();
     this.#refusing = true;
     this.#forgetRest();
     const writer = new Writer();
@@ -245,14 +247,20 @@ export class Session implements ConnectionHandler {
     writer.error(code, message);
     const frame = writer.view();
     writeFrameHeader(frame, 0, frame.length - FRAME_HEADER_BYTES);
-    this.replied(frame.length);
-    this.flush(frame);
+    this.#shard.reply(this, frame);
+    this.#endWhenSent();
   }
 
   /** The peer has ended and everything it sent was executed: its replies leave, then our end. */
   #finish(): void {
     if (this.#rest !== undefined) this.#refuse(ErrorCode.FRAME, 'the connection ended inside a frame');
     this.#shard.flush();
-    if (!this.#closed) this.#connection.end();
+    this.#endWhenSent();
+  }
+
+  /** The connection ends as soon as it was given all replies, which may have happened already. */
+  #endWhenSent(): void {
+    this.#ending = true;
+    if (this.#outputBytes === 0 && !this.#closed) this.#connection.end();
   }
 }

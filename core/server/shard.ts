@@ -1,6 +1,6 @@
 /**
  * A shard: one engine and its sessions, owned by one thread, sharing nothing. It collects what the sessions execute into
- * turns and lets the replies of a turn leave together, which is where a log will put its one commit per turn.
+ * turns and lets the replies of a turn leave together: at once, or with a log when all that they show is acknowledged by it.
  */
 import { pack } from 'msgpackr/pack';
 import type { Connection, ConnectionHandler, ReceiveRoom } from '../connection.ts';
@@ -15,9 +15,12 @@ import {
   PROTOCOL_VERSION,
 } from '../protocol.ts';
 import type { ShardMap } from '../slots.ts';
+import { HeldReplies } from './held.ts';
 import { OutputLender } from './lease.ts';
 import { RestRoom } from './rest.ts';
 import { Session } from './session.ts';
+import type { TurnLog } from './turn-log.ts';
+import { refuseResults } from './unlogged.ts';
 
 /**
  * Replies that have grown beyond this leave before their turn ends, so that what is kept for them stays bounded, and in the
@@ -34,6 +37,12 @@ const REQUEST_BYTES_PER_SWEEP = 4;
 
 /** The sweep of an idle tick, in the engine's units. */
 const SWEEP_PER_TICK = 8192;
+
+/**
+ * With more than this held back until the log acknowledges it, replies and what is yet to be written together, nothing more is
+ * executed. Unit: bytes.
+ */
+const HELD_BYTES_MAX = 64 * 1024 * 1024;
 
 const MAX_FRAME_BYTES_MIN = 1024;
 
@@ -61,6 +70,8 @@ export interface ShardOptions {
    * `DEFAULT_MAX_FRAME_BYTES`. The constructor throws `RangeError` for another.
    */
   readonly maxFrameBytes?: number;
+  /** Where what changes is made durable, for an engine that collects redo bytes. Default: nowhere. */
+  readonly log?: TurnLog | undefined;
   /** Figures of the process (CPU time, memory, …) that INFO adds to the shard's own. Default: none. */
   readonly processFigures?: () => Readonly<Record<string, number>>;
 }
@@ -109,6 +120,11 @@ export class Shard {
   readonly #partSession: (Session | undefined)[] = [];
   readonly #partEnd: number[] = [];
   readonly #lender: OutputLender;
+  readonly #log: TurnLog | undefined;
+  readonly #held: HeldReplies;
+  /** Asks the transport for a turn. */
+  requestTurn: () => void = () => {};
+  #allSettled: (() => void) | undefined;
   /** Sessions that go on in the next turn. */
   #waiting: Session[] = [];
 
@@ -129,6 +145,9 @@ export class Shard {
     };
     this.engine.host = host;
     this.#lender = new OutputLender(this.engine);
+    this.#held = new HeldReplies(this.engine, this.#lender);
+    this.#log = options.log;
+    if (this.#log !== undefined) this.#log.host = { settled: () => this.#settled(), failed: () => this.#giveUp() };
     this.room = receiveRoom(this.engine);
     this.restRoom = new RestRoom(this.engine);
   }
@@ -168,6 +187,7 @@ export class Shard {
     const readable = engine.execute(offset, length, this.#turnMs);
     this.#counters.frames++;
     this.#turnRequestBytes += length;
+    this.#log?.append(engine.redo(), engine.redoTimeMs);
     this.#addPart(session, before);
     if (engine.outputBytes > TURN_OUTPUT_BYTES_MAX) this.flush();
     return readable;
@@ -179,13 +199,15 @@ export class Shard {
    */
   turnEnd(): boolean {
     this.turn++;
-    if (this.#waiting.length > 0) {
+    if (this.#waiting.length > 0 && !this.isFull) {
       const sessions = this.#waiting;
       this.#waiting = [];
       for (const session of sessions) session.drain();
     }
     this.flush();
-    return this.#waiting.length > 0;
+    this.#log?.commit();
+    // While nothing may be executed, no turn is of use: what the log acknowledges next asks for one.
+    return this.#waiting.length > 0 && !this.isFull;
   }
 
   /** A session had stopped, its replies have left, and it goes on in the next turn. */
@@ -193,9 +215,15 @@ export class Shard {
     this.#waiting.push(session);
   }
 
+  /** So much is held back that nothing more may be executed now. */
+  get isFull(): boolean {
+    return this.#log !== undefined && this.#held.bytes + this.#log.pendingBytes > HELD_BYTES_MAX;
+  }
+
   /**
-   * Sends what the turn has gathered so far. Unlike `turnEnd` it lets no other session execute anything, so a session may
-   * call for it between two of its frames, whose bytes lie in the engine's input.
+   * Sends what the turn has gathered so far, or holds it back until the log has acknowledged what it shows. Unlike `turnEnd`
+   * it lets no other session execute anything, so a session may call for it between two of its frames, whose bytes lie in the
+   * engine's input.
    */
   flush(): void {
     const count = this.#partCount;
@@ -204,6 +232,39 @@ export class Shard {
     this.#partCount = 0;
     this.#counters.turns++;
     this.#counters.bytesOut += engine.outputBytes;
+    const record = this.#log?.endTurn() ?? 0;
+    if (this.#mustHold(record)) this.#holdOutput(record, count);
+    else this.#sendOutput(count);
+    if (this.#log?.hasFailed) this.#giveUp();
+    engine.sweep(this.#turnMs, SWEEP_PER_TURN + Math.floor(this.#turnRequestBytes / REQUEST_BYTES_PER_SWEEP));
+    this.#turnRequestBytes = 0;
+  }
+
+  /** Sends a reply that the engine did not write, after all those before. */
+  reply(session: Session, reply: Uint8Array): void {
+    this.flush();
+    session.replied(reply.length);
+    const record = this.#log?.endTurn() ?? 0;
+    if (this.#mustHold(record)) this.#held.hold(record, session, reply);
+    else session.flush(reply);
+    if (this.#log?.hasFailed) this.#giveUp();
+  }
+
+  /** Resolves when all that was executed is answered. */
+  async settled(): Promise<void> {
+    if (this.#held.isEmpty) return;
+    await new Promise<void>((resolve) => {
+      this.#allSettled = resolve;
+    });
+  }
+
+  /** Whether a reply has to wait, that shows what all records up to this one did. */
+  #mustHold(record: number): boolean {
+    return this.#log !== undefined && (record > this.#log.settled || !this.#held.isEmpty);
+  }
+
+  #sendOutput(count: number): void {
+    const { engine } = this;
     const base = engine.outputOffset;
     const { memory } = engine;
     const lease = this.#lender.lease();
@@ -215,13 +276,44 @@ export class Shard {
       start = end;
     }
     this.#lender.settle();
-    engine.sweep(this.#turnMs, SWEEP_PER_TURN + Math.floor(this.#turnRequestBytes / REQUEST_BYTES_PER_SWEEP));
-    this.#turnRequestBytes = 0;
+  }
+
+  #holdOutput(record: number, count: number): void {
+    const sessions = this.#partSession.slice(0, count) as Session[];
+    this.#partSession.fill(undefined, 0, count);
+    this.#held.holdOutput(record, { sessions, ends: this.#partEnd.slice(0, count) });
+  }
+
+  /** The log has settled some records: the replies that waited for them leave. */
+  #settled(): void {
+    this.#held.release(this.#log!.settled);
+    this.#heldLess();
+  }
+
+  /** Nobody knows what became of the records that are not settled: what would show them is answered with LOG. */
+  #giveUp(): void {
+    const log = this.#log!;
+    if (!log.hasFailed) return;
+    // What was executed since then may show them as well.
+    this.flush();
+    if (!log.hasFailed) return;
+    this.#held.refuse(refuseResults);
+    log.giveUp();
+    this.#heldLess();
+  }
+
+  #heldLess(): void {
+    if (this.#waiting.length > 0) this.requestTurn();
+    if (!this.#held.isEmpty) return;
+    this.#allSettled?.();
+    this.#allSettled = undefined;
   }
 
   /** Removes expired keys while nobody asks for anything. To be called some times a second. */
   tick(): void {
-    this.engine.sweep(this.#options.now(), SWEEP_PER_TICK);
+    const nowMs = this.#options.now();
+    this.engine.sweep(nowMs, SWEEP_PER_TICK);
+    this.#log?.tick(nowMs);
   }
 
   /** What INFO answers. */
@@ -239,6 +331,7 @@ export class Shard {
       connectionsTotal,
       ...counters,
       ...stats,
+      ...this.#log?.info(),
       ...processFigures?.(),
     };
   }

@@ -46,7 +46,7 @@ export class WireClient {
 
   /** The next reply, decoded: an array of results, or the error of the whole payload. */
   async reply(): Promise<unknown> {
-    return withErrors(decode(await this.payload(), { useBigInt64: false }));
+    return decodeReply(await this.payload());
   }
 
   /** Sends one frame of operations and returns its results. */
@@ -59,6 +59,11 @@ export class WireClient {
     this.peer.destroy();
     return this.peer.closed;
   }
+}
+
+/** A reply's payload, decoded: an array of results, or the error of the whole payload. */
+export function decodeReply(payload: Uint8Array): unknown {
+  return withErrors(decode(payload, { useBigInt64: false }));
 }
 
 function withErrors(value: unknown): unknown {

@@ -1,0 +1,214 @@
+/**
+ * Group commit: what the turns of a shard recorded is written, and made durable as the policy says, while the shard goes on.
+ * At most one write and one sync are under way; what is recorded meanwhile makes up the next commit.
+ *
+ * | policy     | a record is acknowledged when                  | synced                                     |
+ * |------------|------------------------------------------------|--------------------------------------------|
+ * | `always`   | a sync that covers it has returned             | with each write                            |
+ * | `everysec` | it was written; a sync that is late is awaited | at each tick that finds something unsynced |
+ * | `no`       | it was written                                 | when the system likes                      |
+ *
+ * A segment is synced before anything is written to the next one, under any policy.
+ */
+import type { TurnLog, TurnLogHost } from '../server/turn-log.ts';
+import type { Log, LogBatch } from './log.ts';
+
+/** When what was acknowledged is made durable. */
+export type FsyncPolicy = 'always' | 'everysec' | 'no';
+
+export const FSYNC_POLICIES: readonly FsyncPolicy[] = ['always', 'everysec', 'no'];
+
+const NOTHING = new Uint8Array(0);
+
+export class Committer implements TurnLog {
+  host: TurnLogHost | undefined;
+  readonly policy: FsyncPolicy;
+  #log: Log;
+  /** Numbers the logs that were gone on with: what comes from the file of one before is of no interest. */
+  #epoch = 0;
+  #settled: number;
+  /** The last record that was written. */
+  #written: number;
+  /** A batch that was taken, but has to wait for the sync that is under way: there are never two. */
+  #waiting: LogBatch | undefined;
+  /** The batch that is being written. */
+  #writing: LogBatch | undefined;
+  /** The segment of the last batch that was written. */
+  #lastBatch: LogBatch | undefined;
+  #isSyncing = false;
+  /** The sync that is under way began two ticks ago: what is not acknowledged yet waits for it. */
+  #isLate = false;
+  #isPumping = false;
+  #failure: Error | undefined;
+  #hasFailed = false;
+  readonly #counters = { logWrites: 0, logSyncs: 0, logBytes: 0, logFailures: 0 };
+
+  constructor(log: Log, policy: FsyncPolicy) {
+    this.#log = log;
+    this.policy = policy;
+    this.#settled = log.sequence;
+    this.#written = log.sequence;
+  }
+
+  get settled(): number {
+    return this.#settled;
+  }
+
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
+  /** Why nothing is recorded any more; undefined while all is well. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  get pendingBytes(): number {
+    return this.#log.pendingBytes + ((this.#writing ?? this.#waiting)?.bytes.length ?? 0);
+  }
+
+  append(redo: Uint8Array, timeMs: number): void {
+    if (redo.length > 0) this.#log.append(redo, timeMs);
+  }
+
+  endTurn(): number {
+    const record = this.#log.endTurn();
+    // What is synced anyway is better gathered for as long as there is more.
+    if (this.policy !== 'always') this.#pump();
+    return record;
+  }
+
+  commit(): void {
+    const settled = this.#settled;
+    this.#pump();
+    this.#tell(settled);
+  }
+
+  giveUp(): void {
+    this.#hasFailed = false;
+    this.#settled = this.#log.sequence;
+  }
+
+  tick(): void {
+    if (this.policy !== 'everysec' || this.#failure !== undefined) return;
+    if (this.#isSyncing) this.#isLate = true;
+    else this.#syncWritten();
+  }
+
+  info(): Readonly<Record<string, string | number>> {
+    return {
+      logPolicy: this.policy,
+      logState: this.#failure === undefined ? 'writable' : 'read-only',
+      logRecords: this.#log.sequence,
+      logUnsynced: this.#log.sequence - this.#log.durableSequence,
+      ...this.#counters,
+    };
+  }
+
+  /** Goes on in another log, after a failure: everything up to its last record is durable. */
+  goOn(log: Log): void {
+    this.#log = log;
+    this.#epoch++;
+    this.#settled = log.sequence;
+    this.#written = log.sequence;
+    this.#lastBatch = undefined;
+    this.#isSyncing = false;
+    this.#isLate = false;
+    this.#failure = undefined;
+  }
+
+  /** Writes what is sealed, batch after batch, as long as none has to be waited for. */
+  #pump(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    while (this.#writing === undefined && this.#failure === undefined && !this.#isLate) {
+      const batch = this.#waiting ?? this.#log.take();
+      this.#waiting = undefined;
+      if (batch === undefined) break;
+      if (this.#isSyncing && this.#needsSync(batch)) {
+        this.#waiting = batch;
+        break;
+      }
+      this.#write(batch);
+    }
+    this.#isPumping = false;
+  }
+
+  #needsSync({ lastOfSegment }: LogBatch): boolean {
+    return lastOfSegment || this.policy === 'always';
+  }
+
+  #write(batch: LogBatch): void {
+    const { segment, offset, bytes } = batch;
+    const sync = this.#needsSync(batch);
+    const epoch = this.#epoch;
+    this.#writing = batch;
+    segment.file.commit(offset, bytes, sync, (error) => {
+      if (epoch === this.#epoch) this.#wrote(batch, sync, error);
+    });
+  }
+
+  #wrote(batch: LogBatch, sync: boolean, error: Error | undefined): void {
+    this.#writing = undefined;
+    this.#log.settle(batch);
+    if (this.#failure !== undefined) return;
+    if (error !== undefined) {
+      this.#fail(error);
+      return;
+    }
+    this.#counters.logWrites++;
+    this.#counters.logBytes += batch.bytes.length;
+    this.#lastBatch = batch;
+    this.#written = batch.sequence;
+    if (sync) this.#synced(batch.sequence);
+    if (batch.lastOfSegment) batch.segment.file.close();
+    this.#settle();
+  }
+
+  /** Makes durable what was written, while more is. */
+  #syncWritten(): void {
+    const batch = this.#lastBatch;
+    if (batch === undefined || batch.sequence <= this.#log.durableSequence || this.#writing !== undefined) return;
+    const epoch = this.#epoch;
+    this.#isSyncing = true;
+    batch.segment.file.commit(batch.offset, NOTHING, true, (error) => {
+      if (epoch !== this.#epoch) return;
+      this.#isSyncing = false;
+      this.#isLate = false;
+      if (this.#failure !== undefined) return;
+      if (error !== undefined) this.#fail(error);
+      else {
+        this.#synced(batch.sequence);
+        this.#settle();
+      }
+    });
+  }
+
+  #synced(sequence: number): void {
+    this.#counters.logSyncs++;
+    this.#log.synced(sequence);
+  }
+
+  /** Something was written or synced. */
+  #settle(): void {
+    const settled = this.#settled;
+    this.#settled = this.policy === 'always' ? this.#log.durableSequence : this.#written;
+    if (this.#isPumping) return;
+    this.#pump();
+    this.#tell(settled);
+  }
+
+  #fail(error: Error): void {
+    this.#failure = error;
+    this.#hasFailed = true;
+    this.#counters.logFailures++;
+    this.#waiting = undefined;
+    if (!this.#isPumping) this.host?.failed();
+  }
+
+  /** Who did not call asks for nothing, and so has to be told. */
+  #tell(settledBefore: number): void {
+    if (this.#settled > settledBefore) this.host?.settled();
+    if (this.#hasFailed) this.host?.failed();
+  }
+}
