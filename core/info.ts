@@ -18,6 +18,10 @@ const SUMMED = [
   'indexBytes',
   'reservedBytes',
   'limitBytes',
+  'refusedKeys',
+  'refusedValues',
+  'refusedNesting',
+  'refusedOperations',
 ] as const;
 
 /**

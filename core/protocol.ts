@@ -15,6 +15,8 @@ export const FRAME_HEADER_BYTES = 5;
 /** Default of the largest request payload a server accepts, told by HELLO. Unit: bytes. */
 export const DEFAULT_MAX_FRAME_BYTES = 16 * 1024 * 1024;
 
+// What follows are the protocol's own limits; a server may set lower ones.
+
 /** Longest key. The shortest is 1. Unit: bytes. */
 export const MAX_KEY_BYTES = 65_535;
 
@@ -58,6 +60,18 @@ export const Op = {
 export type OpName = keyof typeof Op;
 export type OpCode = (typeof Op)[OpName];
 
+/** The operations that change something, and need more than the right to read. */
+export const WRITES: ReadonlySet<number> = new Set([
+  Op.SET,
+  Op.DEL,
+  Op.ADD,
+  Op.CAS,
+  Op.EXPIRE,
+  Op.PERSIST,
+  Op.TAKE,
+  Op.CLEAR,
+]);
+
 /** Flags of SET; they add up. */
 export const SetFlag = {
   /** Only if the key is missing. */
@@ -78,7 +92,7 @@ export const ErrorCode = {
   KEY: 'KEY',
   /** Unknown operation or wrong number of arguments. */
   OP: 'OP',
-  /** Not authenticated. */
+  /** Not authenticated, or not for this. Whole payload: not authenticated in time, or tried too often. */
   AUTH: 'AUTH',
   /** A memory limit was reached. */
   MEMORY: 'MEMORY',
@@ -88,7 +102,7 @@ export const ErrorCode = {
   MOVED: 'MOVED',
   /** Whole payload: it could not be read. The server closes the connection. */
   FRAME: 'FRAME',
-  /** Whole payload: longer than the server's maxFrame. The server closes the connection. */
+  /** A value is longer than the server allows. Whole payload: longer than its maxFrame; it closes the connection. */
   SIZE: 'SIZE',
   /** Whole payload: too many connections. The server closes the connection. */
   BUSY: 'BUSY',

@@ -7,9 +7,51 @@
  * copies nothing. Offsets are relative to `memory`, which is to be read anew after every call: it may have grown.
  */
 
+import { MAX_FRAME_OPERATIONS, MAX_KEY_BYTES, MAX_REPLY_BYTES, MAX_SCAN_COUNT, MAX_VALUE_DEPTH } from '../protocol.ts';
 import { ALL_SLOTS, SLOTS, type SlotRange } from '../slots.ts';
 
 export type EngineName = 'swiss' | 'map';
+
+/** What those may do who ask. The numbers are the WebAssembly's. */
+export const Access = {
+  /** Everything. */
+  FULL: 0,
+  /** What changes nothing; the rest answers AUTH. */
+  READ: 1,
+  /** HELLO and AUTH; the rest answers AUTH. */
+  NONE: 2,
+} as const;
+export type Access = (typeof Access)[keyof typeof Access];
+
+/** What requests may hold. None can be set above the protocol's own limit, which is the default of each. */
+export interface EngineLimits {
+  /** Longest key; a longer one answers KEY. Unit: bytes. */
+  readonly keyBytesMax: number;
+  /** Longest value that can be set; a longer one answers SIZE. Unit: bytes. */
+  readonly valueBytesMax: number;
+  /** Deepest nesting of a value, from 0; a payload with a deeper one answers FRAME. */
+  readonly depthMax: number;
+  /** Most operations in one payload; one with more answers FRAME. */
+  readonly operationsMax: number;
+  /** Most keys that one SCAN looks at; a greater count counts as this. */
+  readonly scanCountMax: number;
+}
+
+export const PROTOCOL_LIMITS: EngineLimits = {
+  keyBytesMax: MAX_KEY_BYTES,
+  valueBytesMax: MAX_REPLY_BYTES,
+  depthMax: MAX_VALUE_DEPTH,
+  operationsMax: MAX_FRAME_OPERATIONS,
+  scanCountMax: MAX_SCAN_COUNT,
+};
+
+/** How often requests have passed one of the `EngineLimits`. */
+export interface EngineRefusals {
+  readonly refusedKeys: number;
+  readonly refusedValues: number;
+  readonly refusedNesting: number;
+  readonly refusedOperations: number;
+}
 
 export interface EngineOptions {
   /**
@@ -17,6 +59,8 @@ export interface EngineOptions {
    * Default and maximum: `MAX_ENGINE_BYTES`.
    */
   memoryBytesMax?: number;
+  /** Default: `PROTOCOL_LIMITS`. */
+  limits?: Partial<EngineLimits>;
   /** Whether `execute` collects redo bytes. Default: false. */
   redo?: boolean;
   /**
@@ -40,7 +84,7 @@ export interface EngineHost {
   moved(slot: number): Uint8Array;
 }
 
-export interface EngineStats {
+export interface EngineStats extends EngineRefusals {
   /** Keys held, those that expired but were not yet removed included. */
   readonly keys: number;
   /** Keys with a time to live. */
@@ -63,6 +107,9 @@ export interface Engine {
   readonly memory: Uint8Array;
   /** Where `HELLO`, `AUTH` and `INFO` go, and who knows the other shards; without one, those answer OP. */
   host: EngineHost | undefined;
+  readonly limits: EngineLimits;
+  /** What `execute` permits; it may be changed by the host while an operation is answered. Default: everything. */
+  access: Access;
   /**
    * Makes room for `length` bytes of requests and returns its offset. The room keeps its content and place until the
    * next call with a greater `length`. Throws `RangeError` when the memory can't hold it.
@@ -76,6 +123,10 @@ export interface Engine {
    * `nowMs` is the time in milliseconds since 1970; an earlier time than that of the call before counts as that one.
    */
   execute(offset: number, length: number, nowMs: number): boolean;
+  /**
+   * As `execute`, for redo bytes: neither limits nor `access` bind them, since what was accepted once is to be accepted again.
+   */
+  replay(offset: number, length: number, nowMs: number): boolean;
   /** Where the output lies in `memory`. */
   readonly outputOffset: number;
   /** Bytes of replies appended since `clearOutput`. */
@@ -126,4 +177,16 @@ export function checkSlots(slots: SlotRange = ALL_SLOTS): SlotRange {
   const areSlots = Number.isInteger(first) && Number.isInteger(last) && first >= 0 && first <= last && last < SLOTS;
   if (!areSlots) throw new RangeError(`slots are ${first} to ${last}, but must be within 0 to ${SLOTS - 1}`);
   return slots;
+}
+
+/** Returns all limits of an engine that was given some. Throws `RangeError` when one is above the protocol's, or none. */
+export function checkLimits(given: Partial<EngineLimits> = {}): EngineLimits {
+  for (const [name, value] of Object.entries(given)) {
+    const most = PROTOCOL_LIMITS[name as keyof EngineLimits];
+    const least = name === 'depthMax' ? 0 : 1;
+    if (!Number.isInteger(value) || value < least || value > most) {
+      throw new RangeError(`${name} is ${value}; it must be an integer from ${least} to ${most}`);
+    }
+  }
+  return { ...PROTOCOL_LIMITS, ...given };
 }

@@ -6,26 +6,28 @@ import { MsgpackError, Reader, Writer } from '../msgpack.ts';
 import {
   ErrorCode,
   FRAME_HEADER_BYTES,
-  MAX_FRAME_OPERATIONS,
-  MAX_KEY_BYTES,
   MAX_REPLY_BYTES,
-  MAX_SCAN_COUNT,
   MAX_TTL_MS,
   Op,
   SetFlag,
+  WRITES,
   writeFrameHeader,
 } from '../protocol.ts';
 import { SLOTS, type SlotRange, slotOf } from '../slots.ts';
 import {
+  Access,
+  checkLimits,
   checkSlots,
   type Engine,
   type EngineHost,
+  type EngineLimits,
   type EngineOptions,
   type EngineStats,
   MAX_ENGINE_BYTES,
+  PROTOCOL_LIMITS,
 } from './engine.ts';
 import { type Entry, Keyspace } from './map/keyspace.ts';
-import { movedResult, Refusal, refusals } from './refusals.ts';
+import { limitRefusals, movedResult, Refusal, refusals } from './refusals.ts';
 
 /** Makes an empty engine. `seed` has no use here. Throws `RangeError` for a limit outside 1 to `MAX_ENGINE_BYTES`. */
 export function createMapEngine(options: EngineOptions = {}): Engine {
@@ -38,6 +40,8 @@ const CURSOR_MAX = 2 ** 32 - 1;
 class MapEngine implements Engine {
   readonly name = 'map';
   host: EngineHost | undefined;
+  readonly limits: EngineLimits;
+  access: Access = Access.FULL;
   outputOffset = 0;
   outputBytes = 0;
 
@@ -51,15 +55,23 @@ class MapEngine implements Engine {
 
   readonly #keys = new Keyspace();
 
+  /** The limits that hold now: those of the engine, or the protocol's while it replays. */
+  #bounds: EngineLimits;
+  #boundRefusals: ReturnType<typeof limitRefusals>;
+  readonly #refused = { refusedKeys: 0, refusedValues: 0, refusedNesting: 0, refusedOperations: 0 };
+
   /** The payload being executed, and what its reply may still return of values and keys. */
   #request = new Reader(new Uint8Array());
   #replyBytesLeft = 0;
 
-  constructor({ memoryBytesMax = MAX_ENGINE_BYTES, redo = false, slots }: EngineOptions) {
+  constructor({ memoryBytesMax = MAX_ENGINE_BYTES, limits, redo = false, slots }: EngineOptions) {
     if (!Number.isInteger(memoryBytesMax) || memoryBytesMax < 1 || memoryBytesMax > MAX_ENGINE_BYTES) {
       throw new RangeError(`memoryBytesMax is ${memoryBytesMax}, but must be an integer from 1 to ${MAX_ENGINE_BYTES}`);
     }
     this.#limitBytes = memoryBytesMax;
+    this.limits = checkLimits(limits);
+    this.#bounds = this.limits;
+    this.#boundRefusals = limitRefusals(this.limits);
     this.#collectsRedo = redo;
     this.#slots = checkSlots(slots);
     this.#ownsAllSlots = this.#slots.first === 0 && this.#slots.last === SLOTS - 1;
@@ -106,7 +118,7 @@ class MapEngine implements Engine {
     this.#replyBytesLeft = MAX_REPLY_BYTES;
 
     const frame = this.#memory.reserve(FRAME_HEADER_BYTES);
-    const starts = operationStarts(this.#request);
+    const starts = this.#operationStarts();
     const readable = !(starts instanceof Refusal);
     const changes = readable ? this.#executeAll(starts) : [];
     if (!readable) this.#memory.raw(starts.result);
@@ -114,6 +126,18 @@ class MapEngine implements Engine {
     this.outputBytes = this.#memory.length - this.outputOffset;
     if (this.#collectsRedo && changes.length > 0) this.#appendRedo(changes);
     return readable;
+  }
+
+  replay(offset: number, length: number, nowMs: number): boolean {
+    const { access } = this;
+    this.access = Access.FULL;
+    this.#bounds = PROTOCOL_LIMITS;
+    try {
+      return this.execute(offset, length, nowMs);
+    } finally {
+      this.access = access;
+      this.#bounds = this.limits;
+    }
   }
 
   /** A unit of the budget is one key with an expiry that was looked at. */
@@ -131,6 +155,7 @@ class MapEngine implements Engine {
       indexBytes: this.#keys.indexBytes,
       reservedBytes: this.#keys.usedBytes + this.#memory.capacity,
       limitBytes: this.#limitBytes,
+      ...this.#refused,
     };
   }
 
@@ -152,6 +177,33 @@ class MapEngine implements Engine {
     return changes;
   }
 
+  /** Walks over the whole payload and returns where its operations start, or why it can't be read. */
+  #operationStarts(): number[] | Refusal {
+    const request = this.#request;
+    const { depthMax, operationsMax } = this.#bounds;
+    try {
+      const count = request.arrayHeader();
+      if (count < 0) return refusals.payloadKind;
+      if (count > operationsMax) {
+        this.#refused.refusedOperations++;
+        return this.#boundRefusals.payloadOperations;
+      }
+      const starts: number[] = [];
+      for (let i = 0; i < count; i++) {
+        starts.push(request.position);
+        const elements = request.arrayHeader();
+        if (elements < 0) request.skip(depthMax);
+        for (let j = 0; j < elements; j++) request.skip(depthMax);
+      }
+      return request.position === request.end ? starts : refusals.payloadRest;
+    } catch (error) {
+      if (!(error instanceof MsgpackError)) throw error;
+      if (!error.tooDeep) return refusals.payloadBytes;
+      this.#refused.refusedNesting++;
+      return this.#boundRefusals.payloadDepth;
+    }
+  }
+
   #appendRedo(changes: readonly Uint8Array[]): void {
     const start = this.#memory.length;
     this.#memory.byte(0xdd);
@@ -164,8 +216,9 @@ class MapEngine implements Engine {
   #execute(operation: Uint8Array): boolean {
     const request = this.#request;
     const elements = request.arrayHeader();
+    const code = elements > 0 ? request.integer() : undefined;
+    if (this.access !== Access.FULL) this.#expectPermitted(Number(code));
     if (elements < 0) throw refusals.operationKind;
-    const code = elements === 0 ? undefined : request.integer();
     const given = elements - 1;
     switch (Number(code)) {
       case Op.PING:
@@ -257,6 +310,12 @@ class MapEngine implements Engine {
     }
   }
 
+  #expectPermitted(code: number): void {
+    if (code === Op.HELLO || code === Op.AUTH) return;
+    if (this.access === Access.NONE) throw refusals.unauthenticated;
+    if (WRITES.has(code)) throw refusals.readOnly;
+  }
+
   // Operations
 
   #set(given: number): boolean {
@@ -304,7 +363,7 @@ class MapEngine implements Engine {
 
   #scan(given: number): void {
     const cursor = this.#integerArgument(0, CURSOR_MAX, refusals.cursor);
-    const count = Math.min(this.#integerArgument(1, Infinity, refusals.count), MAX_SCAN_COUNT);
+    const count = Math.min(this.#integerArgument(1, Infinity, refusals.count), this.#bounds.scanCountMax);
     const prefix = given < 3 ? '' : byteString(this.#bytesArgument());
 
     const { keys, next } = this.#keys.scan(cursor, count, prefix);
@@ -325,7 +384,8 @@ class MapEngine implements Engine {
 
   #keyArgument(): string {
     const bytes = this.#bytesArgument();
-    if (bytes.length === 0 || bytes.length > MAX_KEY_BYTES) throw refusals.keyLength;
+    if (bytes.length > this.#bounds.keyBytesMax) this.#refused.refusedKeys++;
+    if (bytes.length === 0 || bytes.length > this.#bounds.keyBytesMax) throw this.#boundRefusals.keyLength;
     if (!this.#ownsAllSlots) this.#expectOwn(slotOf(bytes));
     return byteString(bytes);
   }
@@ -345,7 +405,10 @@ class MapEngine implements Engine {
 
   #valueArgument(): Uint8Array {
     if (this.#request.nil()) throw refusals.valueNil;
-    return this.#anyArgument();
+    const value = this.#anyArgument();
+    if (value.length <= this.#bounds.valueBytesMax) return value;
+    this.#refused.refusedValues++;
+    throw this.#boundRefusals.valueLength;
   }
 
   #int64Argument(): bigint {
@@ -384,26 +447,6 @@ class MapEngine implements Engine {
   #store(key: string, entry: Entry | undefined, value: Uint8Array, expiryMs: number): void {
     if (this.#keys.usedBytes + this.#keys.bytesToStore(key, entry, value) > this.#limitBytes) throw refusals.memory;
     this.#keys.store(key, entry, value, expiryMs);
-  }
-}
-
-/** Walks over the whole payload and returns where its operations start, or why it can't be read. */
-function operationStarts(request: Reader): number[] | Refusal {
-  try {
-    const count = request.arrayHeader();
-    if (count < 0) return refusals.payloadKind;
-    if (count > MAX_FRAME_OPERATIONS) return refusals.payloadOperations;
-    const starts: number[] = [];
-    for (let i = 0; i < count; i++) {
-      starts.push(request.position);
-      const elements = request.arrayHeader();
-      if (elements < 0) request.skip();
-      for (let j = 0; j < elements; j++) request.skip();
-    }
-    return request.position === request.end ? starts : refusals.payloadRest;
-  } catch (error) {
-    if (!(error instanceof MsgpackError)) throw error;
-    return error.tooDeep ? refusals.payloadDepth : refusals.payloadBytes;
   }
 }
 

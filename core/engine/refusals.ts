@@ -3,8 +3,8 @@
  * messages are too.
  */
 import { Writer } from '../msgpack.ts';
-import { ErrorCode, MAX_FRAME_OPERATIONS, MAX_KEY_BYTES, MAX_REPLY_BYTES, MAX_VALUE_DEPTH } from '../protocol.ts';
-import type { EngineHost } from './engine.ts';
+import { ErrorCode, MAX_REPLY_BYTES } from '../protocol.ts';
+import type { EngineHost, EngineLimits } from './engine.ts';
 
 /** Why an operation, or a whole payload, is answered with an error. Thrown before the operation changed anything. */
 export class Refusal extends Error {
@@ -31,21 +31,31 @@ export function movedResult(host: EngineHost | undefined, slot: number): Uint8Ar
   return host === undefined ? errorResult(ErrorCode.MOVED, String(slot)) : host.moved(slot);
 }
 
+/** Those that tell a limit, of which each engine has its own. */
+export function limitRefusals({ keyBytesMax, valueBytesMax, depthMax, operationsMax }: EngineLimits) {
+  return {
+    payloadOperations: new Refusal(ErrorCode.FRAME, `more than ${operationsMax} operations in one frame`),
+    payloadDepth: new Refusal(ErrorCode.FRAME, `nested more than ${depthMax} deep`),
+    keyLength: new Refusal(ErrorCode.KEY, `key must have 1 to ${keyBytesMax} bytes`),
+    valueLength: new Refusal(ErrorCode.SIZE, `value must have at most ${valueBytesMax} bytes`),
+  } as const;
+}
+
 /** One of each, made once: a payload may hold a million operations that are refused. */
 export const refusals = {
   // Of the whole payload.
   payloadKind: new Refusal(ErrorCode.FRAME, 'payload is not an array'),
-  payloadOperations: new Refusal(ErrorCode.FRAME, `more than ${MAX_FRAME_OPERATIONS} operations in one frame`),
   payloadBytes: new Refusal(ErrorCode.FRAME, 'truncated or ill-formed MessagePack'),
-  payloadDepth: new Refusal(ErrorCode.FRAME, `nested more than ${MAX_VALUE_DEPTH} deep`),
   payloadRest: new Refusal(ErrorCode.FRAME, "bytes after the payload's array"),
+  // Of who asks.
+  unauthenticated: new Refusal(ErrorCode.AUTH, 'not authenticated'),
+  readOnly: new Refusal(ErrorCode.AUTH, 'this token may only read'),
   // Of the operation's form.
   operationKind: new Refusal(ErrorCode.TYPE, 'operation is not an array'),
   operationCode: new Refusal(ErrorCode.OP, 'unknown operation'),
   argumentCount: new Refusal(ErrorCode.OP, 'wrong number of arguments'),
   // Of its arguments.
   keyKind: new Refusal(ErrorCode.TYPE, 'key is not a string or binary'),
-  keyLength: new Refusal(ErrorCode.KEY, `key must have 1 to ${MAX_KEY_BYTES} bytes`),
   valueNil: new Refusal(ErrorCode.TYPE, 'value is nil'),
   integerKind: new Refusal(ErrorCode.TYPE, 'argument is not an integer'),
   integerRange: new Refusal(ErrorCode.RANGE, 'integer is outside int64'),

@@ -3,13 +3,17 @@
  * JavaScript side: it makes an instance and keeps the view on its memory.
  */
 import {
+  Access,
+  checkLimits,
   checkSlots,
   type Engine,
   type EngineHost,
+  type EngineLimits,
   type EngineOptions,
   type EngineRoom,
   type EngineStats,
   MAX_ENGINE_BYTES,
+  PROTOCOL_LIMITS,
 } from './engine.ts';
 import { movedResult } from './refusals.ts';
 import { wasmBase64 } from './swiss/wasm.ts';
@@ -19,6 +23,8 @@ interface Exports {
   readonly memory: WebAssembly.Memory;
   seedAddress(): number;
   init(limitBytes: number, redo: number, firstSlot: number, lastSlot: number): number;
+  setLimits(keyBytes: number, valueBytes: number, depth: number, operations: number, scanCount: number): void;
+  setAccess(access: number): void;
   reserveInput(length: number): number;
   execute(address: number, length: number, nowMs: number): number;
   outputAddress(): number;
@@ -39,6 +45,7 @@ interface Exports {
   usedBytes(): number;
   indexBytes(): number;
   dataBytesMax(): number;
+  refusedCount(limit: number): number;
 }
 
 /** The least that makes sense: an empty table and a slab of each of the commonest sizes. Unit: bytes. */
@@ -49,6 +56,9 @@ const SEED_BYTES = 16;
 /** What the engine is told instead of a result's length; see `swiss/assembly/operations.ts`. */
 const NO_SERVER = -1;
 const NO_ROOM = -2;
+
+/** What `refusedCount` is asked for; see `swiss/assembly/limits.ts`. */
+const RefusedLimit = { KEY: 0, VALUE: 1, DEPTH: 2, OPERATIONS: 3 } as const;
 
 let compiled: WebAssembly.Module | undefined;
 
@@ -63,15 +73,18 @@ class SwissEngine implements Engine {
   readonly name = 'swiss';
   host: EngineHost | undefined;
   room: EngineRoom | undefined;
+  readonly limits: EngineLimits;
   readonly #exports: Exports;
   #memory: Uint8Array;
+  #access: Access = Access.FULL;
 
-  constructor({ memoryBytesMax = MAX_ENGINE_BYTES, redo = false, slots, seed = randomSeed() }: EngineOptions) {
+  constructor({ memoryBytesMax = MAX_ENGINE_BYTES, limits, redo = false, slots, seed = randomSeed() }: EngineOptions) {
     if (!(memoryBytesMax >= MEMORY_BYTES_MIN && memoryBytesMax <= MAX_ENGINE_BYTES)) {
       throw new RangeError(
         `memoryBytesMax is ${memoryBytesMax}; it must be from ${MEMORY_BYTES_MIN} to ${MAX_ENGINE_BYTES} bytes`,
       );
     }
+    this.limits = checkLimits(limits);
     const { first, last } = checkSlots(slots);
     if (seed.length !== SEED_BYTES) throw new RangeError(`seed has ${seed.length} bytes; it must have ${SEED_BYTES}`);
     compiled ??= new WebAssembly.Module(decodeBase64(wasmBase64));
@@ -88,6 +101,7 @@ class SwissEngine implements Engine {
     if (!this.#exports.init(memoryBytesMax, redo ? 1 : 0, first, last)) {
       throw new RangeError('no memory for an empty engine');
     }
+    this.#bind(this.limits);
     const { allocateRoom, freeRoom, detachOutput, recycleOutput } = this.#exports;
     this.room = {
       // More than an int32 would be cut on its way into the WebAssembly.
@@ -113,6 +127,32 @@ class SwissEngine implements Engine {
 
   execute(offset: number, length: number, nowMs: number): boolean {
     return this.#exports.execute(offset, length, nowMs) !== 0;
+  }
+
+  replay(offset: number, length: number, nowMs: number): boolean {
+    const access = this.#access;
+    this.access = Access.FULL;
+    this.#bind(PROTOCOL_LIMITS);
+    try {
+      return this.execute(offset, length, nowMs);
+    } finally {
+      this.access = access;
+      this.#bind(this.limits);
+    }
+  }
+
+  get access(): Access {
+    return this.#access;
+  }
+
+  set access(access: Access) {
+    if (access === this.#access) return;
+    this.#access = access;
+    this.#exports.setAccess(access);
+  }
+
+  #bind({ keyBytesMax, valueBytesMax, depthMax, operationsMax, scanCountMax }: EngineLimits): void {
+    this.#exports.setLimits(keyBytesMax, valueBytesMax, depthMax, operationsMax, scanCountMax);
   }
 
   get outputOffset(): number {
@@ -143,7 +183,7 @@ class SwissEngine implements Engine {
   }
 
   stats(): EngineStats {
-    const { keyCount, scheduledCount, expiredCount, usedBytes, indexBytes, dataBytesMax } = this.#exports;
+    const { keyCount, scheduledCount, expiredCount, usedBytes, indexBytes, dataBytesMax, refusedCount } = this.#exports;
     return {
       keys: keyCount() >>> 0,
       keysWithExpiry: scheduledCount() >>> 0,
@@ -152,6 +192,10 @@ class SwissEngine implements Engine {
       indexBytes: indexBytes(),
       reservedBytes: this.memory.length,
       limitBytes: dataBytesMax(),
+      refusedKeys: refusedCount(RefusedLimit.KEY),
+      refusedValues: refusedCount(RefusedLimit.VALUE),
+      refusedNesting: refusedCount(RefusedLimit.DEPTH),
+      refusedOperations: refusedCount(RefusedLimit.OPERATIONS),
     };
   }
 

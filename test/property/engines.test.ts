@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Engine } from '../../core/engine/engine.ts';
+import { Access, type Engine } from '../../core/engine/engine.ts';
 import { readError } from '../../core/msgpack.ts';
 import { Op } from '../../core/protocol.ts';
 import { array, ascii, encode, hex } from '../support/bytes.ts';
@@ -23,7 +23,12 @@ import { hashSeeds, keyName, type Operation, operations, payloadOf } from '../su
 
 /** A history's step. Times are in milliseconds, and may go back. */
 type Step =
-  | { readonly kind: 'frame'; readonly operations: readonly Operation[]; readonly header: number }
+  | {
+      readonly kind: 'frame';
+      readonly operations: readonly Operation[];
+      readonly header: number;
+      readonly access: Access;
+    }
   | { readonly kind: 'wait'; readonly ms: number }
   /** Each engine sweeps with a budget of its own: nobody may notice. */
   | { readonly kind: 'sweep'; readonly budgets: readonly [number, number] }
@@ -44,6 +49,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant('frame' as const),
       operations: fc.array(operations(KEYS), { maxLength: 12 }),
       header: fc.nat(2),
+      access: fc.constantFrom<Access>(Access.FULL, Access.FULL, Access.FULL, Access.FULL, Access.READ, Access.NONE),
     }),
   },
   {
@@ -93,7 +99,9 @@ function play(
     if (step.kind === 'wait') nowMs += step.ms;
     if (step.kind === 'sweep') engines.forEach((engine, i) => void engine.sweep(nowMs, step.budgets[i]!));
     const frames = framesOf(step);
+    for (const engine of engines) engine.access = step.kind === 'frame' ? step.access : Access.FULL;
     if (frames) frame(frames.payload, nowMs, frames.scans);
+    for (const engine of engines) engine.access = Access.FULL;
   }
   return nowMs;
 }
@@ -191,7 +199,7 @@ describe('engines', () => {
       });
       if (engine.stats().expired > 0) seen.add('an expiry');
     }
-    expect([...seen].sort()).toEqual(['KEY', 'OP', 'RANGE', 'TYPE', 'a miss', 'a result', 'an expiry']);
+    expect([...seen].sort()).toEqual(['AUTH', 'KEY', 'OP', 'RANGE', 'TYPE', 'a miss', 'a result', 'an expiry']);
     expect(keyName(9).length).toBe(300);
   });
 });

@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import type { EngineFactory } from '../support/engines.ts';
+import { accessSemantics } from './semantics/access.ts';
 import { encodingsSemantics } from './semantics/encodings.ts';
 import { expirySemantics } from './semantics/expiry.ts';
 import { memorySemantics } from './semantics/memory.ts';
@@ -24,5 +25,6 @@ export function engineSemantics(name: string, create: EngineFactory): void {
     slotsSemantics(create);
     redoSemantics(create);
     memorySemantics(create);
+    accessSemantics(create);
   });
 }

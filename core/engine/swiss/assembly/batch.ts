@@ -16,6 +16,7 @@ import {
   RESULT_BYTES_MAX,
   writeError,
 } from './errors';
+import { countRefusal, depthMax, LIMIT_DEPTH, LIMIT_OPERATIONS, operationsMax } from './limits';
 import {
   FAULT_DEEP,
   fault,
@@ -56,9 +57,6 @@ const PARSED: u32 = 4096;
 /** Operations touched, then executed together: what they touch has to be in the cache still when its turn comes. */
 const WINDOW: u32 = 256;
 
-const OPERATIONS_MAX: u32 = 1_048_576;
-const VALUE_DEPTH: u32 = 32;
-
 /** The codes whose first argument is a key. */
 const KEYED_FIRST: u32 = 1;
 const KEYED_LAST: u32 = 10;
@@ -87,7 +85,10 @@ export function executePayload(at: usize, end: usize): bool {
     first = at + 5;
   } else return refuse(ERROR_FRAME_NOT_ARRAY);
   if (first > end) return refuse(ERROR_FRAME_TRUNCATED);
-  if (count > OPERATIONS_MAX) return refuse(ERROR_FRAME_LONG);
+  if (count > operationsMax) {
+    countRefusal(LIMIT_OPERATIONS);
+    return refuse(ERROR_FRAME_LONG, operationsMax);
+  }
 
   let next = first;
   if (count > PARSED) {
@@ -117,15 +118,17 @@ export function executePayload(at: usize, end: usize): bool {
   return true;
 }
 
-function refuse(error: string): bool {
+function refuse(error: string, limit: u32 = 0): bool {
   restartFrame();
-  setOutputEnd(writeError(outputEnd(), error));
+  setOutputEnd(writeError(outputEnd(), error, limit));
   endFrame();
   return false;
 }
 
 function refuseFault(): bool {
-  return refuse(fault == FAULT_DEEP ? ERROR_FRAME_DEEP : ERROR_FRAME_TRUNCATED);
+  if (fault != FAULT_DEEP) return refuse(ERROR_FRAME_TRUNCATED);
+  countRefusal(LIMIT_DEPTH);
+  return refuse(ERROR_FRAME_DEEP, depthMax);
 }
 
 /** Passes over `count` operations; 0 when one of them can't be read. */
@@ -136,7 +139,7 @@ function walk(at: usize, end: usize, count: u32): usize {
     // An operation is an array around values that may nest as deep as a value may; what is no array gets no such layer.
     const tag = <u32>load<u8>(next);
     const isArray = (tag & 0xf0) == 0x90 || tag == 0xdc || tag == 0xdd;
-    next = skip(next, end, isArray ? VALUE_DEPTH + 1 : VALUE_DEPTH);
+    next = skip(next, end, isArray ? depthMax + 1 : depthMax);
     if (next == 0) return 0;
   }
   return next;
@@ -211,7 +214,7 @@ function parse(operation: usize, at: usize, end: usize): usize {
     next = at + 5;
   } else {
     store<u16>(operation, <u16>CODE_NOT_ARRAY, CODE);
-    return skip(at, end, VALUE_DEPTH);
+    return skip(at, end, depthMax);
   }
   if (count == 0) {
     store<u16>(operation, <u16>CODE_UNKNOWN, CODE);
@@ -223,7 +226,7 @@ function parse(operation: usize, at: usize, end: usize): usize {
   if (code <= 0x7f) next++;
   else {
     const codeAt = next;
-    next = skip(next, end, VALUE_DEPTH);
+    next = skip(next, end, depthMax);
     if (next == 0) return 0;
     const isSmall = readInteger(codeAt) == INTEGER_OK && integer >= 0 && integer <= 0x7f;
     code = isSmall ? <u32>integer : CODE_UNKNOWN;
@@ -247,7 +250,7 @@ function parse(operation: usize, at: usize, end: usize): usize {
   }
   store<u32>(operation, <u32>next, NEXT_ARGUMENT);
   for (; left != 0; left--) {
-    next = skip(next, end, VALUE_DEPTH);
+    next = skip(next, end, depthMax);
     if (next == 0) return 0;
   }
   return next;

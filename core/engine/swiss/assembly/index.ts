@@ -1,6 +1,7 @@
 /** The engine `swiss`: what the JavaScript side (`../swiss.ts`) calls. Addresses are offsets in the memory. */
 import { executePayload } from './batch';
 import { initBlocks } from './blocks';
+import { refusedCount, setAccess, setLimits } from './limits';
 import { collectsRedo, hostRoom, setCollectsRedo, setNow, timeNow } from './operations';
 import {
   allocateRoom,
@@ -36,8 +37,11 @@ export {
   recycleOutput,
   redoAddress,
   redoBytes,
+  refusedCount,
   reserveInput,
   scheduledCount,
+  setAccess,
+  setLimits,
   usedBytes,
 };
 

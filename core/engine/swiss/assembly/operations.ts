@@ -4,6 +4,7 @@
  */
 import {
   ERROR_ARGUMENTS,
+  ERROR_AUTH,
   ERROR_COUNT,
   ERROR_CURSOR,
   ERROR_FLAGS,
@@ -17,11 +18,24 @@ import {
   ERROR_NOT_ARRAY,
   ERROR_OPERATION,
   ERROR_OVERFLOW,
+  ERROR_READ_ONLY,
   ERROR_REPLY,
   ERROR_TTL,
+  ERROR_VALUE_LENGTH,
   RESULT_BYTES_MAX,
   writeError,
 } from './errors';
+import {
+  ACCESS_FULL,
+  ACCESS_NONE,
+  access,
+  countRefusal,
+  keyBytesMax,
+  LIMIT_KEY,
+  LIMIT_VALUE,
+  scanCountMax,
+  valueBytesMax,
+} from './limits';
 import {
   INTEGER_NONE,
   INTEGER_OK,
@@ -40,7 +54,6 @@ import {
   CODE_NOT_ARRAY,
   HASH,
   KEY,
-  KEY_BYTES_MAX,
   KEY_LENGTH,
   KEY_NONE,
   NEXT_ARGUMENT,
@@ -92,7 +105,6 @@ const KEEP_TTL: i64 = 4;
 
 const TTL_MAX: i64 = 1 << 47;
 const REPLY_BYTES_MAX: u32 = 64 * 1024 * 1024;
-const SCAN_COUNT_MAX: i64 = 10_000;
 const SCAN_BYTES: u32 = 1024 * 1024;
 
 const NIL: u8 = 0xc0;
@@ -165,6 +177,7 @@ export function executeOperation(operation: usize): void {
   const code = <u32>load<u16>(operation, CODE);
   const count = <u32>load<u16>(operation, ARGUMENTS);
   argument = load<u32>(operation, NEXT_ARGUMENT);
+  if (access != ACCESS_FULL && !isPermitted(code)) return;
   switch (code) {
     case GET:
       if (hasArguments(count, 1, 1) && hasKey(operation)) get(operation);
@@ -229,6 +242,34 @@ export function executeOperation(operation: usize): void {
   }
 }
 
+/** Whether who asks may do this, when it is not everything; answers with an error if not. */
+function isPermitted(code: u32): bool {
+  if (code == HELLO || code == AUTH) return true;
+  if (access == ACCESS_NONE) {
+    error(ERROR_AUTH);
+    return false;
+  }
+  if (!isWrite(code)) return true;
+  error(ERROR_READ_ONLY);
+  return false;
+}
+
+function isWrite(code: u32): bool {
+  switch (code) {
+    case SET:
+    case DEL:
+    case ADD:
+    case CAS:
+    case EXPIRE:
+    case PERSIST:
+    case TAKE:
+    case CLEAR:
+      return true;
+    default:
+      return false;
+  }
+}
+
 function get(operation: usize): void {
   if (!lookup(operation)) {
     store<u8>(out++, NIL);
@@ -241,11 +282,11 @@ function get(operation: usize): void {
 function set(operation: usize, count: u32): void {
   const value = argument;
   if (!isValue(value)) return;
-  let valueEnd = endOf(operation);
+  const valueLength = <u32>((count > 2 ? skipArgument() : endOf(operation)) - value);
+  if (!isShort(valueLength)) return;
   let ttl: i64 = 0;
   let flags: i64 = 0;
   if (count > 2) {
-    valueEnd = skipArgument();
     if (load<u8>(argument) == NIL) skipArgument();
     else {
       if (!readArgument()) return;
@@ -264,7 +305,7 @@ function set(operation: usize, count: u32): void {
   let expiry: i64 = 0;
   if (ttl != 0) expiry = now + ttl;
   else if (flags & KEEP_TTL) expiry = expiryNow();
-  if (put(operation, value, <u32>(valueEnd - value), expiry)) {
+  if (put(operation, value, valueLength, expiry)) {
     changed(operation);
     answer(true);
   }
@@ -317,6 +358,7 @@ function compareAndSet(operation: usize): void {
   const value = argument;
   if (!isValue(value)) return;
   const valueLength = <u32>(endOf(operation) - value);
+  if (!isShort(valueLength)) return;
   const isThere = lookup(operation);
   const expectedLength = <u32>(expectedEnd - expected);
   const isExpected = isThere
@@ -371,7 +413,7 @@ function scan(count: u32): void {
   if (cursor < 0 || cursor > 0xffff_ffff) return error(ERROR_CURSOR);
   if (!readArgument()) return;
   if (integer < 1) return error(ERROR_COUNT);
-  const wanted = <u32>min(integer, SCAN_COUNT_MAX);
+  const wanted = <u32>min(integer, <i64>scanCountMax);
   let prefix: usize = 0;
   let prefixLength: u32 = 0;
   if (count == 3) {
@@ -529,19 +571,31 @@ function hasArguments(count: u32, least: u32, most: u32): bool {
 
 function hasKey(operation: usize): bool {
   const length = load<u32>(operation, KEY_LENGTH);
-  if (length - 1 < KEY_BYTES_MAX) {
+  if (length - 1 < keyBytesMax) {
     const key = load<u32>(operation, KEY);
     if (ownsKey(key, length)) return true;
     answered(moved(slotOf(key, length)));
     return false;
   }
-  error(length == KEY_NONE ? ERROR_KEY_TYPE : ERROR_KEY_LENGTH);
+  if (length == KEY_NONE) error(ERROR_KEY_TYPE);
+  else {
+    if (length != 0) countRefusal(LIMIT_KEY);
+    error(ERROR_KEY_LENGTH, keyBytesMax);
+  }
   return false;
 }
 
 function isValue(at: usize): bool {
   if (load<u8>(at) != NIL) return true;
   error(ERROR_NIL);
+  return false;
+}
+
+/** Whether a value of so many bytes may be stored. */
+function isShort(length: u32): bool {
+  if (length <= valueBytesMax) return true;
+  countRefusal(LIMIT_VALUE);
+  error(ERROR_VALUE_LENGTH, valueBytesMax);
   return false;
 }
 
@@ -568,8 +622,8 @@ function answer(yes: bool): void {
   store<u8>(out++, yes ? TRUE : FALSE);
 }
 
-function error(text: string): void {
-  out = writeError(out, text);
+function error(text: string, limit: u32 = 0): void {
+  out = writeError(out, text, limit);
 }
 
 /**
