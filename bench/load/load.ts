@@ -64,7 +64,7 @@ export class Load {
 
   /**
    * Sends the frames of the pool round and round, one on each connection in `everyMs`, until what it returns is stopped. An
-   * open loop: when a frame is sent does not depend on replies, of which `depth` may be missing.
+   * open loop: when a frame is due does not depend on replies. It waits only while `depth` of its connection's are missing.
    */
   paced(pool: Pool, everyMs: number): PacedRun {
     return new PacedRun(pool, this.#peers, everyMs);

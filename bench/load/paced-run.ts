@@ -2,37 +2,55 @@
  * An open loop: frames are due at times that are fixed beforehand, whatever the server does. Latency counts from the time a
  * frame was due, not from the time it was sent: a server that stalls is charged for all that was due meanwhile, instead of
  * for the few frames that happened to be on their way (coordinated omission).
+ *
+ * What is due is looked for continuously while it is near: timers count whole milliseconds, which would make every latency
+ * that of the generator. So the generator uses a whole core at rates of more than a few hundred frames per second.
  */
-import { clearTimeout, setTimeout } from 'node:timers';
+import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import { LatencyHistogram } from './latency.ts';
 import type { Peer, Task } from './peer.ts';
 import type { Pool } from './pool.ts';
 
-/** How often it is looked what is due. Unit: milliseconds. */
-const LOOK_INTERVAL_MS = 1;
+/** A timer is trusted with what lies further ahead than this; it may be late by a millisecond. Unit: milliseconds. */
+const TIMER_AHEAD_MS = 2;
+
+/** So many frames are sent at once at most; then replies are read, or a generator that is late would never read any. */
+const SENT_AT_ONCE_MAX = 32;
 
 export class PacedRun implements Task {
   readonly pool: Pool;
-  /** Resolves when it was stopped and all replies are there; rejects as soon as one is wrong or missing. */
+  /** Resolves when it was stopped and all replies are there, or abandoned; rejects as soon as one is wrong or missing. */
   readonly finished: Promise<void>;
-  /** From the time a frame was due to the end of its reply. May be reset at any time. */
+  /** From the time a frame was due to the end of its reply. */
   readonly latency = new LatencyHistogram();
-  /** From the time a frame was due to its being sent: the generator's own part of the latency. */
+  /** From the time a frame was due to its being found due: the generator's own part of the latency. */
   readonly lateness = new LatencyHistogram();
   readonly #peers: readonly Peer[];
+  /** Of each peer by its place: how many frames were sent, and how many replies are there. */
+  readonly #sent: Uint32Array;
+  readonly #done: Uint32Array;
+  readonly #places: ReadonlyMap<Peer, number>;
   readonly #gapMs: number;
   readonly #startMs = performance.now();
-  #framesSent = 0;
+  #recordFromMs = 0;
+  #framesDue = 0;
   #framesDone = 0;
   #stopped = false;
   #timer: NodeJS.Timeout | undefined;
+  #immediate: NodeJS.Immediate | undefined;
   #resolve!: () => void;
   #reject!: (error: Error) => void;
 
-  /** Starts at once. Each of the peers sends one frame in `everyMs`, the times of all of them spread evenly. */
+  /**
+   * Starts at once. Each of the peers has one frame due in `everyMs`, the times of all of them spread evenly. A peer with as
+   * many frames in flight as it may have sends the next when a reply comes; it was due when it was due.
+   */
   constructor(pool: Pool, peers: readonly Peer[], everyMs: number) {
     this.pool = pool;
     this.#peers = peers;
+    this.#sent = new Uint32Array(peers.length);
+    this.#done = new Uint32Array(peers.length);
+    this.#places = new Map(peers.map((peer, place) => [peer, place]));
     this.#gapMs = everyMs / peers.length;
     this.finished = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -49,35 +67,98 @@ export class PacedRun implements Task {
     return this.#framesDone;
   }
 
-  /** No further frame is sent; `finished` resolves once the replies in flight are there. */
+  /** Forgets what was recorded, and records those frames that become due from now on. */
+  startRecording(): void {
+    this.#recordFromMs = performance.now();
+    this.latency.reset();
+    this.lateness.reset();
+  }
+
+  /** No further frame becomes due; `finished` resolves once the replies to all that were due are there. */
   stop(): void {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    if (this.#framesDone === this.#framesSent) this.#resolve();
+    this.#end();
+    if (this.#framesDone === this.#framesDue) this.#resolve();
+  }
+
+  /**
+   * Gives up waiting for the replies that are missing after `stop`: their latency is recorded as what it is so far, and
+   * `finished` resolves. The peers are of no use for anything else afterwards.
+   */
+  abandon(): void {
+    this.#end();
+    const nowMs = performance.now();
+    for (const [place, done] of this.#done.entries()) {
+      const due = this.#dueOf(place);
+      for (let number = done; number < due; number++) this.#record(nowMs - this.#dueMs(place, number), nowMs);
+    }
+    for (const peer of this.#peers) peer.destroy();
+    this.#resolve();
   }
 
   fail(error: Error): void {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#end();
     this.#reject(error);
   }
 
-  replied(_peer: Peer, millis: number): void {
-    this.latency.record(millis);
+  replied(peer: Peer, millis: number, nowMs: number): void {
+    const place = this.#places.get(peer)!;
+    this.#record(millis, nowMs);
+    this.#done[place]!++;
     this.#framesDone++;
-    if (this.#stopped && this.#framesDone === this.#framesSent) this.#resolve();
+    this.#sendDue(place, nowMs);
+    if (this.#stopped && this.#framesDone === this.#framesDue) this.#resolve();
   }
 
-  /** Sends all that is due. */
+  /** Sends what is due. */
   readonly #look = (): void => {
-    while (!this.#stopped) {
-      const dueMs = this.#startMs + this.#framesSent * this.#gapMs;
-      const lateMs = performance.now() - dueMs;
-      if (lateMs < 0) break;
-      this.lateness.record(lateMs);
-      const frame = this.#framesSent++;
-      this.#peers[frame % this.#peers.length]!.send(frame % this.pool.length, dueMs);
+    for (let sent = 0; sent < SENT_AT_ONCE_MAX && !this.#stopped; sent++) {
+      const nowMs = performance.now();
+      const dueMs = this.#startMs + this.#framesDue * this.#gapMs;
+      if (nowMs < dueMs) {
+        this.#lookAgain(dueMs - nowMs);
+        return;
+      }
+      if (dueMs >= this.#recordFromMs) this.lateness.record(nowMs - dueMs);
+      const place = this.#framesDue++ % this.#peers.length;
+      this.#sendDue(place, nowMs);
     }
-    if (!this.#stopped) this.#timer = setTimeout(this.#look, LOOK_INTERVAL_MS);
+    this.#lookAgain(0);
   };
+
+  #lookAgain(aheadMs: number): void {
+    if (this.#stopped) return;
+    if (aheadMs > TIMER_AHEAD_MS) this.#timer = setTimeout(this.#look, aheadMs - TIMER_AHEAD_MS);
+    else this.#immediate = setImmediate(this.#look);
+  }
+
+  /** Sends what is due on one peer, as far as it may have so many frames in flight. */
+  #sendDue(place: number, nowMs: number): void {
+    const peer = this.#peers[place]!;
+    const due = this.#dueOf(place);
+    while (this.#sent[place]! < due && !peer.isFull) {
+      const number = this.#sent[place]!++;
+      const frame = number * this.#peers.length + place;
+      peer.send(frame % this.pool.length, this.#dueMs(place, number), nowMs);
+    }
+  }
+
+  /** How many frames have become due on a peer: they take turns. */
+  #dueOf(place: number): number {
+    return Math.ceil((this.#framesDue - place) / this.#peers.length);
+  }
+
+  /** When the frame of this number, from 0, is due on a peer. */
+  #dueMs(place: number, number: number): number {
+    return this.#startMs + (number * this.#peers.length + place) * this.#gapMs;
+  }
+
+  #record(millis: number, nowMs: number): void {
+    if (nowMs - millis >= this.#recordFromMs) this.latency.record(millis);
+  }
+
+  #end(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    clearImmediate(this.#immediate);
+  }
 }

@@ -32,6 +32,7 @@ export class Peer implements ConnectionHandler {
   // The frames in flight, oldest first: a ring of `#capacity` places.
   readonly #frames: Uint32Array;
   readonly #startMs: Float64Array;
+  readonly #sentMs: Float64Array;
   #oldest = 0;
   #inFlight = 0;
   /** Replies of this connection so far, which decides on the sample. */
@@ -47,6 +48,7 @@ export class Peer implements ConnectionHandler {
     this.#messageHeader = connection.framing === 'message' ? new Uint8Array(FRAME_HEADER_BYTES) : undefined;
     this.#frames = new Uint32Array(capacity);
     this.#startMs = new Float64Array(capacity);
+    this.#sentMs = new Float64Array(capacity);
   }
 
   /** What is sent from now on belongs to the task. Nothing of the one before may be in flight. */
@@ -56,18 +58,20 @@ export class Peer implements ConnectionHandler {
     else task.fail(this.#failure);
   }
 
-  /** Sends a frame of the task's pool, whose latency counts from `startMs` on. */
-  send(frame: number, startMs: number): void {
+  /** Whether as many frames are in flight as can be. */
+  get isFull(): boolean {
+    return this.#inFlight === this.#capacity;
+  }
+
+  /** Sends a frame of the task's pool, whose latency counts from `startMs` on; `sentMs` is now. It must not be full. */
+  send(frame: number, startMs: number, sentMs: number = startMs): void {
     const task = this.#task;
     const checker = this.#checker;
     if (this.#closing || task === undefined || checker === undefined) return;
-    if (this.#inFlight === this.#capacity) {
-      this.#fail(new ReplyError(`no reply to the oldest of ${this.#capacity} frames in flight`));
-      return;
-    }
     const place = (this.#oldest + this.#inFlight) % this.#capacity;
     this.#frames[place] = frame;
     this.#startMs[place] = startMs;
+    this.#sentMs[place] = sentMs;
     this.#inFlight++;
     if (this.#inFlight === 1) this.#expect(checker);
     const { pool } = task;
@@ -81,7 +85,7 @@ export class Peer implements ConnectionHandler {
 
   /** Looks whether a reply is missing. */
   look(replyTimeoutMs: number): void {
-    if (this.#inFlight === 0 || performance.now() - this.#startMs[this.#oldest]! < replyTimeoutMs) return;
+    if (this.#inFlight === 0 || performance.now() - this.#sentMs[this.#oldest]! < replyTimeoutMs) return;
     this.#fail(new ReplyError(`no reply to a frame for ${replyTimeoutMs / 1000} s`));
   }
 

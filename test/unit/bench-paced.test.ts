@@ -76,9 +76,53 @@ test('latency counts from the time a frame was due, however late it was sent', a
   expect(run.latency.percentiles().maxMicros).toBeGreaterThan(40_000);
 });
 
-test('too many frames without a reply end the run', async () => {
-  const { peers } = sinks(1, 5);
-  await expect(start(peers, 1).finished).rejects.toThrow('no reply to the oldest of 5 frames in flight');
+test('a connection with as many frames in flight as it may have sends the next when a reply comes', async () => {
+  const { peers, sent, reached } = sinks(2, 3);
+  const run = start(peers, 2);
+  await reached(6);
+  const stalledMs = performance.now();
+  while (performance.now() - stalledMs < 50) await new Promise(setImmediate);
+  expect(sent).toHaveLength(6);
+  peers[1]!.data(reply);
+  expect(sent).toHaveLength(7);
+  expect(sent[6]!.peer).toBe(1);
+  run.stop();
+  // What was due before is still sent, and counts from the time it was due.
+  const due = sent.length;
+  const replies = [0, 1];
+  for (const [place, peer] of peers.entries()) {
+    for (; replies[place]! < sent.filter((one) => one.peer === place).length; replies[place]!++) peer.data(reply);
+  }
+  await run.finished;
+  expect(sent.length).toBeGreaterThan(due + 20);
+  expect(run.framesDone).toBe(sent.length);
+  expect(run.latency.percentiles().maxMicros).toBeGreaterThan(40_000);
+});
+
+test('records what becomes due from a time on', async () => {
+  const { peers, sent, reached } = sinks(1, 10_000);
+  const run = start(peers, 1);
+  await reached(3);
+  run.startRecording();
+  run.stop();
+  for (const _ of sent) peers[0]!.data(reply);
+  await run.finished;
+  expect(run.framesDone).toBe(sent.length);
+  expect(run.latency.percentiles().maxMicros).toBe(0);
+});
+
+test('what is abandoned counts with the time it has waited', async () => {
+  const { peers, sent, reached } = sinks(2, 2);
+  const run = start(peers, 2);
+  await reached(4);
+  const stalledMs = performance.now();
+  while (performance.now() - stalledMs < 50) await new Promise(setImmediate);
+  run.stop();
+  run.abandon();
+  await run.finished;
+  expect(sent).toHaveLength(4);
+  expect(run.framesDone).toBe(0);
+  expect(run.latency.percentiles().maxMicros).toBeGreaterThan(50_000);
 });
 
 test('a connection that is lost ends the run', async () => {

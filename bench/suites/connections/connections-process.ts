@@ -23,8 +23,8 @@ const KEYS = 10_000;
 const VALUE_BYTES = 100;
 const OPERATIONS = 2 ** 16;
 
-/** Frames in flight on one connection: those of the time that a reply may take, and some more for a generator that is late. */
-const IN_FLIGHT_MAX = REPLY_TIMEOUT_MS / OPERATION_EVERY_MS + 10;
+/** Frames in flight on one connection: those that are due until a reply counts as missing. */
+const IN_FLIGHT_MAX = REPLY_TIMEOUT_MS / OPERATION_EVERY_MS;
 
 /** How long the server may take until it counts all connections. Unit: milliseconds. */
 const ACCEPT_TIMEOUT_MS = 30_000;
@@ -84,8 +84,7 @@ async function serverCores(client: Client, seconds: number): Promise<number> {
 async function measureRun(run: PacedRun, client: Client, { warmupSeconds, seconds }: ConnectionsPlan) {
   await orFailure(run, sleep(warmupSeconds * 1000));
   const before = await orFailure(run, snapshot(client, run));
-  run.latency.reset();
-  run.lateness.reset();
+  run.startRecording();
   await orFailure(run, sleep(seconds * 1000));
   const after = await orFailure(run, snapshot(client, run));
   run.stop();
