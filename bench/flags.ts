@@ -3,13 +3,25 @@ import process from 'node:process';
 import type { Context } from '../runtime/command/cli.ts';
 import { TRANSPORT_NAMES } from '../runtime/command/commands.ts';
 import { signalExitCode } from '../runtime/command/errors.ts';
-import { choice, flag, flagName, integer, listOf, optionalFlag, size, switchFlag } from '../runtime/command/flags.ts';
+import {
+  choice,
+  type Flag,
+  flag,
+  flagName,
+  integer,
+  listOf,
+  optionalFlag,
+  positiveNumber,
+  size,
+  switchFlag,
+} from '../runtime/command/flags.ts';
 import { RUNTIME_NAMES } from '../runtime/runtime.ts';
 import { createTransport } from '../transports/transports.ts';
 
 export const KEYS_MAX = 100_000_000;
 export const VALUE_BYTES_MAX = 1024 * 1024;
 export const SEED_MAX = 2 ** 32 - 1;
+export const GENERATORS_MAX = 64;
 
 export const jsonFlag = optionalFlag('file', 'Write all that was measured to a file, as JSON', (text) => text, 'none');
 
@@ -43,14 +55,53 @@ export const generatorFlag = optionalFlag(
   'bun if it is here',
 );
 
+const clientTransport = choice(TRANSPORT_NAMES.filter((name) => createTransport(name).addressKinds.includes('tcp')));
+
 export const clientTransportFlag = optionalFlag(
   'name',
   'Reach servers by this transport, unless they speak WebSocket',
-  choice(TRANSPORT_NAMES.filter((name) => createTransport(name).addressKinds.includes('tcp'))),
+  clientTransport,
   "the generator's runtime's own",
 );
 
+export const clientTransportsFlag = optionalFlag(
+  'names',
+  'Reach every server by each of these transports, unless it speaks WebSocket',
+  listOf(clientTransport),
+  "the generator's runtime's own",
+);
+
+export const generatorsFlag = flag(
+  'number',
+  'Run so many load generators, each a process with connections of its own',
+  integer(1, GENERATORS_MAX),
+  '1',
+);
+
+export const pinFlag = switchFlag('Put servers and load generators on cores of their own, through taskset');
+
 export const quickFlag = switchFlag('Less of everything, to see in under a minute how it looks');
+
+/** `--rounds`, with the defaults of a suite and of its `--quick`. */
+export function roundsFlag(
+  defaults: { readonly rounds: number },
+  quick: { readonly rounds: number },
+): Flag<number | undefined> {
+  return optionalFlag(
+    'number',
+    'Measure every cell so many times',
+    integer(1, 1000),
+    otherwise(defaults, quick, 'rounds'),
+  );
+}
+
+/** `--seconds`, likewise. */
+export function secondsFlag(
+  defaults: { readonly seconds: number },
+  quick: { readonly seconds: number },
+): Flag<number | undefined> {
+  return optionalFlag('number', 'Measure for so long each time', positiveNumber, otherwise(defaults, quick, 'seconds'));
+}
 
 /** Says in the help what applies without a flag. */
 export function otherwise<Name extends string>(
@@ -81,8 +132,8 @@ export function sayWhatIsCut<Name extends string>(
 }
 
 /**
- * Runs a suite so that signals end it, its children first. What it rejects with is then of no interest: something it waited
- * for was taken away.
+ * Runs a suite so that signals end it, its children first: with the signal's exit code, 130 for Ctrl-C. What it rejects
+ * with is then of no interest: something it waited for was taken away. `runSuite` keeps what was measured until then.
  */
 export async function interruptible(
   { runtime }: Context,

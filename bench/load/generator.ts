@@ -1,6 +1,6 @@
 /**
  * The load generator: a program of its own, so that its work is not mistaken for the server's. Loads the keys through the
- * protocol, then measures one batch size after the other. Its argument is a `GeneratorPlan`, its output `GeneratorEvent`s.
+ * protocol, then measures one batch size after the other, each when it is told to. Its argument is a `GeneratorPlan`, its output `GeneratorEvent`s.
  *
  * Non-goal: fixed rates. It is a closed loop, so its latencies are those at the throughput it reaches. `connections-process.ts`
  * is the open one.
@@ -11,7 +11,7 @@ import { connect } from '../../runtime/client.ts';
 import { parseAddress } from '../../transports/address.ts';
 import type { Transport } from '../../transports/transport.ts';
 import { EchoControl, EchoPool } from '../servers/echo-protocol.ts';
-import { runScript, say } from '../servers/script.ts';
+import { nextOrder, runScript, say } from '../servers/script.ts';
 import { clientTransport } from './client-transport.ts';
 import { FramePool, poolOperations } from './frames.ts';
 import { Load, orFailure, type Run } from './load.ts';
@@ -31,7 +31,8 @@ async function generate(plan: GeneratorPlan): Promise<void> {
   const operations = ycsbB(
     poolOperations(Math.max(...plan.batches), plan.valueBytes, 1 - YCSB_B_READ_SHARE),
     plan.keys,
-    plan.seed,
+    // Each generator asks for keys of its own choice.
+    plan.seed + plan.index,
   );
   await (plan.control ? driveControl : driveServer)(plan, transport, operations);
 }
@@ -42,7 +43,7 @@ async function driveServer(plan: GeneratorPlan, transport: Transport, operations
   const client = await connect({ address, transport: transport.name });
   const load = await Load.open({ transport, address: parseAddress(address), connections, depth });
   const startMs = performance.now();
-  await storeKeys(load, client, keys, values);
+  if (plan.index === 0) await storeKeys(load, client, keys, values);
   tell({ event: 'loaded', seconds: (performance.now() - startMs) / 1000, workload: workloadHash(operations) });
   for (const batch of plan.batches) {
     await measure(load, new FramePool(operations, batch, values), plan, () => infoFigures(client));
@@ -73,13 +74,16 @@ async function driveControl(plan: GeneratorPlan, transport: Transport, operation
  */
 async function measure(load: Load, pool: Pool, plan: GeneratorPlan, askFigures: AskFigures): Promise<void> {
   const { batch } = pool;
+  tell({ event: 'ready' });
+  await nextOrder();
   const run = load.endless(pool);
   await orFailure(run, sleep(plan.warmupSeconds * 1000));
   const before = await orFailure(run, snapshot(run, askFigures));
   run.latency.reset();
   await orFailure(run, sleep(plan.seconds * 1000));
   const after = await orFailure(run, snapshot(run, askFigures));
-  const latency = run.latency.percentiles();
+  const latency = run.latency.encode();
+  const percentiles = run.latency.percentiles();
   run.stop();
   await run.finished;
 
@@ -97,7 +101,6 @@ async function measure(load: Load, pool: Pool, plan: GeneratorPlan, askFigures: 
     opsPerSecond,
     // Each operation brings one value: a GET in its reply, a SET in its request.
     valueBytesPerSecond: opsPerSecond * plan.valueBytes,
-    ...latency,
     serverUserMicrosPerOp: serverUserMicros / operations,
     serverSystemMicrosPerOp: serverSystemMicros / operations,
     serverMicrosPerOp: serverMicros / operations,
@@ -106,7 +109,7 @@ async function measure(load: Load, pool: Pool, plan: GeneratorPlan, askFigures: 
     generatorCores: generatorMicros / micros,
     serverPeakBytes: after.peakResidentBytes,
   };
-  tell({ event: 'measured', measurement: { batch, figures } });
+  tell({ event: 'measured', measurement: { batch, figures, latency, percentiles } });
 }
 
 async function snapshot(run: Run, askFigures: AskFigures) {

@@ -1,5 +1,5 @@
 /** Latency: a histogram while it is measured, its percentiles afterwards. */
-import { build, type Histogram } from 'hdr-histogram-js';
+import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64, type Histogram } from 'hdr-histogram-js';
 
 /** Longer ones count as this long. Unit: microseconds. */
 const LATENCY_MICROS_MAX = 60_000_000;
@@ -7,8 +7,10 @@ const LATENCY_MICROS_MAX = 60_000_000;
 /** Unit: microseconds. */
 export interface Latency {
   readonly p50Micros: number;
+  readonly p90Micros: number;
   readonly p99Micros: number;
   readonly p999Micros: number;
+  readonly p9999Micros: number;
   readonly maxMicros: number;
 }
 
@@ -22,6 +24,13 @@ export class LatencyHistogram {
     autoResize: false,
   });
 
+  /** All that the encoded ones hold, as if one had recorded it. Throws an `Error` for what `encode` did not write. */
+  static merged(encoded: readonly string[]): LatencyHistogram {
+    const histogram = new LatencyHistogram();
+    for (const text of encoded) histogram.#tenths.add(decodeFromCompressedBase64(text) as Histogram);
+    return histogram;
+  }
+
   record(millis: number): void {
     this.#tenths.recordValue(Math.min(Math.round(millis * 10_000), LATENCY_MICROS_MAX * 10));
   }
@@ -30,11 +39,33 @@ export class LatencyHistogram {
     this.#tenths.reset();
   }
 
+  /** HdrHistogram's own format (V2, compressed, base64), which its tools read. Unit of what it counts: 0.1 microseconds. */
+  encode(): string {
+    return encodeIntoCompressedBase64(this.#tenths);
+  }
+
   /** The percentiles of what was recorded since the start or the last `reset`. */
   percentiles(): Latency {
     const maxTenths = this.#tenths.maxValue;
     // The histogram answers the end of a range, which may lie beyond the greatest value in it.
     const at = (percent: number): number => Math.min(this.#tenths.getValueAtPercentile(percent), maxTenths) / 10;
-    return { p50Micros: at(50), p99Micros: at(99), p999Micros: at(99.9), maxMicros: maxTenths / 10 };
+    return {
+      p50Micros: at(50),
+      p90Micros: at(90),
+      p99Micros: at(99),
+      p999Micros: at(99.9),
+      p9999Micros: at(99.99),
+      maxMicros: maxTenths / 10,
+    };
   }
+}
+
+/** Of several histograms, merged. An encoded one has lost its exact maximum, which its own percentiles still tell. */
+export function mergedPercentiles(
+  parts: readonly { readonly latency: string; readonly percentiles: Latency }[],
+): Latency {
+  const percentiles = LatencyHistogram.merged(parts.map(({ latency }) => latency)).percentiles();
+  const maxMicros = Math.max(...parts.map((part) => part.percentiles.maxMicros));
+  const clipped = Object.entries(percentiles).map(([name, micros]) => [name, Math.min(micros, maxMicros)]);
+  return { ...(Object.fromEntries(clipped) as unknown as Latency), maxMicros };
 }

@@ -10,6 +10,9 @@ export interface GeneratorPlan {
   readonly transport?: TransportName;
   /** The server is a control, which holds no keys. */
   readonly control: boolean;
+  /** Which of the generators this is, from 0. The first stores the keys. */
+  readonly index: number;
+  /** Of this generator. */
   readonly connections: number;
   /** Frames in flight on each connection. */
   readonly depth: number;
@@ -25,7 +28,12 @@ export interface GeneratorPlan {
   readonly seed: number;
 }
 
-/** A line of JSON on the generator's stdout. When something is wrong, it says so on stderr and ends with code 1. */
+/**
+ * A line of JSON on the generator's stdout. When something is wrong, it says so on stderr and ends with code 1.
+ *
+ * It is `loaded`; then for each batch size it gets `ready`, waits for a line on stdin, whatever it says, and has `measured`.
+ * So several generators measure at the same time.
+ */
 export type GeneratorEvent =
   | {
       /** All keys are stored, or the control is connected to. */
@@ -34,12 +42,17 @@ export type GeneratorEvent =
       /** Which work follows: the same for every server of a run. */
       readonly workload: string;
     }
+  | { readonly event: 'ready' }
   | { readonly event: 'measured'; readonly measurement: Measurement };
 
 /** One batch size against one server process. */
 export interface Measurement {
   readonly batch: number;
   readonly figures: Figures;
+  /** Of frames: `LatencyHistogram` encodes and reads it. */
+  readonly latency: string;
+  /** Of `latency`. */
+  readonly percentiles: Latency;
 }
 
 /** What INFO, or a control, tells of the server's process. */
@@ -50,25 +63,22 @@ export interface ServerFigures {
 }
 
 /** CPU times are those of a whole process, all its threads together. */
-export interface Figures extends Latency {
-  readonly seconds: number;
-  readonly operations: number;
-  readonly opsPerSecond: number;
+export type Figures = Readonly<{
+  seconds: number;
+  operations: number;
+  opsPerSecond: number;
   /** Of the values that were read and written, without what stands around them. */
-  readonly valueBytesPerSecond: number;
-  readonly serverUserMicrosPerOp: number;
-  readonly serverSystemMicrosPerOp: number;
-  readonly serverMicrosPerOp: number;
-  readonly generatorMicrosPerOp: number;
+  valueBytesPerSecond: number;
+  serverUserMicrosPerOp: number;
+  serverSystemMicrosPerOp: number;
+  serverMicrosPerOp: number;
+  generatorMicrosPerOp: number;
   /** CPU time per time that passed: 1 is one core all the time. */
-  readonly serverCores: number;
-  readonly generatorCores: number;
+  serverCores: number;
+  generatorCores: number;
   /** The most memory that the server has had in RAM since its start. */
-  readonly serverPeakBytes: number;
-}
-
-/** A generator that uses this much of a core, or more, may have been the limit: the server could perhaps do more. */
-export const GENERATOR_LIMIT_CORES = 0.95;
+  serverPeakBytes: number;
+}>;
 
 /** A measurement is preceded by this part of its time under the same load, which is not measured. */
 export const WARMUP_SHARE = 1 / 3;

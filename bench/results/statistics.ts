@@ -1,26 +1,91 @@
 /** What is said of several measurements of the same thing. */
+import { Random } from '../load/random.ts';
 
-/** The middle, and how far the measurements lie apart. */
+/** The middle, how sure it is, and how far the measurements lie apart. */
 export interface Summary {
   readonly median: number;
+  /** The median's confidence interval, `CONFIDENCE` of it: see `bootstrapInterval`. */
+  readonly low: number;
+  readonly high: number;
   readonly min: number;
   readonly max: number;
 }
 
-/** Throws `RangeError` when there is nothing to summarize. */
+/** An interval, both ends included. */
+export interface Interval {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** How often an interval shall hold the true value. */
+export const CONFIDENCE = 0.95;
+
+/** How often is drawn: the ends of a 95 % interval then differ by little from draw to draw. */
+const RESAMPLES = 2000;
+
+/** The draws are the same in every run, so that the same measurements always get the same interval. */
+const RESAMPLING_SEED = 0x5eed;
+
+/**
+ * The median with its interval. Throws `RangeError` when there is nothing to summarize.
+ */
 export function summarize(samples: readonly number[]): Summary {
   if (samples.length === 0) throw new RangeError('no samples to summarize');
   const sorted = [...samples].sort((a, b) => a - b);
+  return {
+    median: medianOfSorted(sorted),
+    ...bootstrapInterval(sorted, (drawn) => medianOfSorted(drawn.sort())),
+    min: sorted[0]!,
+    max: sorted.at(-1)!,
+  };
+}
+
+/** The middle one, or the mean of the two in the middle. Throws `RangeError` when there is none. */
+export function median(samples: readonly number[]): number {
+  if (samples.length === 0) throw new RangeError('no samples to summarize');
+  return medianOfSorted([...samples].sort((a, b) => a - b));
+}
+
+function medianOfSorted(sorted: ArrayLike<number>): number {
   const middle = Math.floor(sorted.length / 2);
-  const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-  return { median, min: sorted[0]!, max: sorted.at(-1)! };
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/**
+ * The bootstrap's percentile interval of a statistic: samples are drawn from the samples, with replacement and as many as
+ * there are, and the middle 95 % of what the statistic says of them are the interval (Efron, "Bootstrap Methods: Another
+ * Look at the Jackknife", Annals of Statistics 7, 1979; Efron and Tibshirani, "An Introduction to the Bootstrap", 1993,
+ * chapter 13).
+ *
+ * `statistic` may reorder what it is given, and must not keep it.
+ *
+ * With few samples it promises too much. It never reaches beyond the least and the greatest, and these hold the true median of
+ * n samples only with the probability 1 - 2^(1-n): 75 % for 3 and 94 % for 5. From 6 samples on it can be taken by its word.
+ */
+export function bootstrapInterval(
+  samples: readonly number[],
+  statistic: (drawn: Float64Array) => number,
+  confidence = CONFIDENCE,
+): Interval {
+  const random = new Random(RESAMPLING_SEED);
+  const drawn = new Float64Array(samples.length);
+  const statistics = new Float64Array(RESAMPLES);
+  for (let resample = 0; resample < RESAMPLES; resample++) {
+    for (let i = 0; i < drawn.length; i++) drawn[i] = samples[Math.floor(random.fraction() * samples.length)]!;
+    statistics[resample] = statistic(drawn);
+  }
+  statistics.sort();
+  const tail = (1 - confidence) / 2;
+  return {
+    low: statistics[Math.floor(tail * (RESAMPLES - 1))]!,
+    high: statistics[Math.ceil((1 - tail) * (RESAMPLES - 1))]!,
+  };
 }
 
 /** Each figure of several measurements, summarized by its name. All of them have the same figures. */
-export function summarizeFigures<Name extends string>(
-  measurements: readonly Readonly<Record<Name, number>>[],
-): Record<Name, Summary> {
-  const names = Object.keys(measurements[0] ?? {}) as Name[];
-  const summaries = names.map((name) => [name, summarize(measurements.map((one) => one[name]))]);
-  return Object.fromEntries(summaries) as Record<Name, Summary>;
+export function summarizeFigures(
+  measurements: readonly Readonly<Record<string, number>>[],
+): Readonly<Record<string, Summary>> {
+  const names = Object.keys(measurements[0] ?? {});
+  return Object.fromEntries(names.map((name) => [name, summarize(measurements.map((one) => one[name]!))]));
 }

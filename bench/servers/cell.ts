@@ -2,8 +2,10 @@
 import { fileURLToPath } from 'node:url';
 import { type FoundRuntime, scriptCommand } from '../../runtime/find.ts';
 import type { TransportName } from '../../transports/transport.ts';
+import { mergeMeasurements } from '../load/merge.ts';
 import type { GeneratorEvent, GeneratorPlan, Measurement } from '../load/plan.ts';
 import { Child } from './child.ts';
+import { type Pinning, unpinned } from './pinning.ts';
 import { type ServerChild, startEchoChild, startServerChild } from './server.ts';
 
 /** What serves: a runtime and one of the transports that work in it. */
@@ -13,7 +15,7 @@ export interface Cell {
 }
 
 /** The name of a cell in tables and messages: `bun on node` is the transport bun in the runtime node. */
-export function cellLabel(transport: TransportName, runtime: string): string {
+export function cellLabel(transport: string, runtime: string): string {
   return `${transport} on ${runtime}`;
 }
 
@@ -43,9 +45,13 @@ const REPLY_HEAD_BYTES_MAX = 10;
 export interface CellOptions {
   /** The script of the command. */
   readonly entry: string;
-  /** What runs the load generator. */
+  /** What runs the load generators. */
   readonly generator: FoundRuntime;
-  readonly plan: Omit<GeneratorPlan, 'address' | 'control'>;
+  /** How many load generators there are; the connections are shared among them. Default: 1. */
+  readonly generators?: number;
+  /** Default: the operating system chooses the cores. */
+  readonly pinning?: Pinning;
+  readonly plan: Omit<GeneratorPlan, 'address' | 'control' | 'index'>;
   readonly signal: AbortSignal;
   /** A phase starts: loading, or a batch size. */
   readonly onPhase: (what: string) => void;
@@ -59,37 +65,76 @@ export interface CellResult {
   readonly measurements: readonly Measurement[];
 }
 
-/** Rejects with an `Error` when the server or the generator ends early, and when a reply is wrong, missing or an error. */
+/** Rejects with an `Error` when the server or a generator ends early, and when a reply is wrong, missing or an error. */
 export async function measureCell(subject: Subject, options: CellOptions): Promise<CellResult> {
-  const { generator, plan, signal } = options;
-  const { control } = subject;
+  const { plan } = options;
   options.onPhase('loading');
   const server = await startSubject(subject, options);
   await using serverChild = server.child;
-  const script = fileURLToPath(new URL('../load/generator.js', import.meta.url));
-  const argument: GeneratorPlan = { ...plan, address: server.address, control };
-  const command = scriptCommand(generator, script, [JSON.stringify(argument)]);
-  await using generatorChild = new Child('the load generator', command, signal);
+  await using generators = startGenerators(server.address, subject, options);
   try {
-    const loaded = await nextEvent(generatorChild, 'loaded');
+    // The first one stores the keys. The others follow, so that none of them asks for a key that is not there yet.
+    const { workload, seconds: loadSeconds } = (await generators.next('loaded'))[0]!;
     options.onPhaseEnd();
     const measurements: Measurement[] = [];
     for (const batch of plan.batches) {
       options.onPhase(`batch ${batch}`);
-      measurements.push((await nextEvent(generatorChild, 'measured')).measurement);
+      await generators.next('ready');
+      generators.tell('go');
+      measurements.push(mergeMeasurements((await generators.next('measured')).map(({ measurement }) => measurement)));
       options.onPhaseEnd();
     }
-    return { workload: loaded.workload, loadSeconds: loaded.seconds, measurements };
+    return { workload, loadSeconds, measurements };
   } catch (error) {
     throw new Error(`${(error as Error).message}; the server says: ${serverChild.stderr}`, { cause: error });
   }
 }
 
+/** The load generators of a cell, which work together. */
+class Generators implements AsyncDisposable {
+  readonly #children: readonly Child[];
+
+  constructor(children: readonly Child[]) {
+    this.#children = children;
+  }
+
+  /** The next event of each of them, which has to be this one. */
+  next<Name extends GeneratorEvent['event']>(name: Name): Promise<readonly EventNamed<Name>[]> {
+    return Promise.all(this.#children.map((child) => nextEvent(child, name)));
+  }
+
+  tell(order: string): void {
+    for (const child of this.#children) child.tell(order);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#children.map((child) => child[Symbol.asyncDispose]()));
+  }
+}
+
+function startGenerators(address: string, { control }: Subject, options: CellOptions): Generators {
+  const { generator, generators = 1, pinning = unpinned, plan, signal } = options;
+  const script = fileURLToPath(new URL('../load/generator.js', import.meta.url));
+  return new Generators(
+    Array.from({ length: generators }, (_, index) => {
+      const connections = shareOf(plan.connections, index, generators);
+      const argument: GeneratorPlan = { ...plan, connections, address, control, index };
+      const command = scriptCommand(generator, script, [JSON.stringify(argument)]);
+      return new Child('the load generator', pinning.generator(command, index), signal);
+    }),
+  );
+}
+
+/** How many of `total` things the one at `index` gets of so many that share them: as equal as can be. */
+function shareOf(total: number, index: number, sharers: number): number {
+  return Math.floor(total / sharers) + (index < total % sharers ? 1 : 0);
+}
+
 function startSubject({ runtime, transport, control }: Subject, options: CellOptions): Promise<ServerChild> {
-  const { entry, plan, signal } = options;
-  if (!control) return startServerChild(runtime, entry, transport, signal);
+  const { entry, plan, pinning, signal } = options;
+  if (!control) return startServerChild(runtime, entry, transport, { signal, pinning });
   const longestReply = REPLY_HEAD_BYTES_MAX + Math.max(...plan.batches) * (RESULT_HEAD_BYTES_MAX + plan.valueBytes);
-  return startEchoChild(runtime, transport, Math.max(longestReply, ECHO_OUTPUT_BYTES_MIN), signal);
+  return startEchoChild(runtime, transport, Math.max(longestReply, ECHO_OUTPUT_BYTES_MIN), { signal, pinning });
 }
 
 type EventNamed<Name extends GeneratorEvent['event']> = Extract<GeneratorEvent, { readonly event: Name }>;

@@ -36,17 +36,28 @@ export class Child implements AsyncDisposable {
 
   /**
    * `name` is what errors call it; the command line is a program and its arguments. When `signal` aborts, the child is
-   * ended, and whoever waits for a line of it gets the error.
+   * ended, and whoever waits for a line of it gets the error. `env` is added to `cleanEnvironment`.
    */
-  constructor(name: string, [program, ...args]: readonly [string, ...string[]], signal: AbortSignal) {
+  constructor(
+    name: string,
+    [program, ...args]: readonly [string, ...string[]],
+    signal: AbortSignal,
+    env: Readonly<Record<string, string>> = {},
+  ) {
     this.#name = name;
-    // A process group of its own: the terminal's Ctrl-C reaches us alone, and the children end in the order we choose.
-    this.#process = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: cleanEnvironment(), detached: true });
+    this.#process = spawn(program, args, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...cleanEnvironment(), ...env },
+      // A process group of its own: the terminal's Ctrl-C reaches us alone, and the children end in the order we choose.
+      detached: true,
+    });
     this.#exit = once(this.#process, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
     this.#exit.catch(() => {});
     this.#process.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT);
     });
+    // Writing to one that has ended fails; its exit says more.
+    this.#process.stdin.on('error', () => {});
     this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
     const end = (): unknown => this.#process.kill('SIGTERM');
     signal.addEventListener('abort', end);
@@ -71,6 +82,11 @@ export class Child implements AsyncDisposable {
       throw new ChildError(`${this.#name} can't be started: ${(error as Error).message}`, null, '');
     }
     throw new ChildError(`${this.#name} ended with ${signal ?? `code ${code}`}`, code, this.stderr);
+  }
+
+  /** Writes one line on its stdin, which `nextOrder` reads. That it has ended is found out by who waits for its answer. */
+  tell(line: string): void {
+    this.#process.stdin.write(`${line}\n`, () => {});
   }
 
   /** Asks it to end, by closing its stdin and with SIGTERM, and resolves when it has. */

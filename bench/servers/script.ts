@@ -10,7 +10,7 @@ const STDERR = 2;
 export async function runScript(runtime: Runtime, run: (argument: unknown) => Promise<void>): Promise<never> {
   // Whoever started this holds the other end of stdin: when they are gone, nobody needs the answer.
   process.stdin.on('end', () => runtime.exit(1));
-  process.stdin.resume();
+  process.stdin.setEncoding('utf8').on('data', takeOrders);
   try {
     await run(JSON.parse(runtime.args[0] ?? ''));
   } catch (error) {
@@ -18,6 +18,27 @@ export async function runScript(runtime: Runtime, run: (argument: unknown) => Pr
     return runtime.exit(1);
   }
   return runtime.exit(0);
+}
+
+/** Lines on stdin that nobody has asked for yet, and those who wait for one. */
+const orders: string[] = [];
+const waiting: ((order: string) => void)[] = [];
+let begun = '';
+
+function takeOrders(text: string): void {
+  const lines = (begun + text).split('\n');
+  begun = lines.pop()!;
+  for (const line of lines) {
+    const wait = waiting.shift();
+    if (wait === undefined) orders.push(line);
+    else wait(line);
+  }
+}
+
+/** The next line on stdin: `Child.tell` writes it. */
+export function nextOrder(): Promise<string> {
+  const order = orders.shift();
+  return order === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(order);
 }
 
 /** Writes one line on stdout, at once, since the program may end right after it. */

@@ -6,6 +6,7 @@ import { createTransport } from '../../transports/transports.ts';
 import { Child, ChildError } from './child.ts';
 import type { EchoPlan } from './echo-protocol.ts';
 import { withOpenFiles } from './open-files.ts';
+import { type Pinning, unpinned } from './pinning.ts';
 
 /** What `serve` prints when it accepts connections. */
 const READY_LINE = /^ringkv \S+ ready (\S+) transport=(\S+) runtime=(\S+?)\/\S+ engine=\S+ pid=\d+$/;
@@ -15,21 +16,34 @@ export interface ServerChild {
   readonly address: string;
 }
 
+export interface ServerOptions {
+  /** Ends it when it aborts. */
+  readonly signal: AbortSignal;
+  /** Further flags of `serve`, like `--engine map`. */
+  readonly flags?: readonly string[];
+  /** Environment variables for it alone. Ours that begin with `RINGKV_` never reach it. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** How many files and connections it must be able to have open; default: as many as this process. */
+  readonly openFiles?: number | undefined;
+  /** Default: the operating system chooses the core. */
+  readonly pinning?: Pinning | undefined;
+  /** Which of several servers it is, from 0, for its core. */
+  readonly index?: number;
+}
+
 /**
  * Starts `entry serve` under a runtime, on a free port of loopback, and waits until it is ready. Rejects with an error when
- * it does not get ready, or as something else than what was asked for. `openFiles`: how many files and connections it must
- * be able to have open; default: as many as this process.
+ * it does not get ready, or as something else than what was asked for.
  */
 export async function startServerChild(
   found: FoundRuntime,
   entry: string,
   transport: TransportName,
-  signal: AbortSignal,
-  openFiles?: number,
+  { signal, flags = [], env, openFiles, pinning = unpinned, index }: ServerOptions,
 ): Promise<ServerChild> {
-  const args = ['serve', '--listen', loopback(transport), '--transport', transport];
-  const command = withOpenFiles(scriptCommand(found, entry, args), openFiles);
-  const child = new Child('the server', command, signal);
+  const args = ['serve', '--listen', loopback(transport), '--transport', transport, ...flags];
+  const command = pinning.server(withOpenFiles(scriptCommand(found, entry, args), openFiles), index);
+  const child = new Child('the server', command, signal, env);
   try {
     const line = await child.line();
     const [, address, servedBy, runsUnder] = READY_LINE.exec(line) ?? [];
@@ -49,11 +63,12 @@ export async function startEchoChild(
   found: FoundRuntime,
   transport: TransportName,
   outputBytes: number,
-  signal: AbortSignal,
+  { signal, pinning = unpinned }: Pick<ServerOptions, 'signal' | 'pinning'>,
 ): Promise<ServerChild> {
   const plan: EchoPlan = { transport, address: loopback(transport), outputBytes };
   const script = fileURLToPath(new URL('./echo.js', import.meta.url));
-  const child = new Child('the control', scriptCommand(found, script, [JSON.stringify(plan)]), signal);
+  const command = pinning.server(scriptCommand(found, script, [JSON.stringify(plan)]));
+  const child = new Child('the control', command, signal);
   try {
     return { child, address: await child.line() };
   } catch (error) {

@@ -6,18 +6,14 @@ import { CommandError, usageError } from '../../runtime/command/errors.ts';
 import { type FoundRuntime, scriptCommand } from '../../runtime/find.ts';
 import type { RuntimeName } from '../../runtime/runtime.ts';
 import type { TransportName } from '../../transports/transport.ts';
+import type { Skipped } from '../results/report.ts';
 import { type Cell, cellLabel } from './cell.ts';
 import { cleanEnvironment } from './child.ts';
-
-/** A runtime, or a transport in it, that can't be measured. */
-export interface Skipped {
-  readonly label: string;
-  readonly reason: string;
-}
 
 export interface Survey {
   readonly runtimes: readonly FoundRuntime[];
   readonly cells: readonly Cell[];
+  /** The runtimes, and the transports in them, that can't be measured. */
   readonly skipped: readonly Skipped[];
   /** Of the runtimes, by name. */
   readonly versions: Readonly<Record<string, string>>;
@@ -82,11 +78,6 @@ export function selectRuntimes(all: Survey, names: readonly RuntimeName[]): Surv
 /** The versions of those runtimes, by their names. */
 export function versionsOf({ versions }: Survey, runtimes: readonly FoundRuntime[]): Record<string, string> {
   return Object.fromEntries(runtimes.map(({ name }) => [name, versions[name]!]));
-}
-
-/** One line for each, for people. */
-export function formatSkipped(skipped: readonly Skipped[]): string {
-  return skipped.map(({ label, reason }) => `skipped ${label}: ${reason}\n`).join('');
 }
 
 function nothingRuns(skipped: readonly Skipped[]): CommandError {

@@ -5,14 +5,17 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, expect, test } from 'vitest';
+import { afterAll, afterEach, expect, test, vi } from 'vitest';
+import { LatencyHistogram } from '../../bench/load/latency.ts';
 import type { GeneratorEvent, GeneratorPlan } from '../../bench/load/plan.ts';
-import type { ConnectionsReport } from '../../bench/suites/connections/connections.ts';
-import type { EngineReport } from '../../bench/suites/engine/engine.ts';
+import { cellKey } from '../../bench/results/report.ts';
+import { readReport } from '../../bench/results/validate.ts';
 import type { MatrixReport } from '../../bench/suites/matrix/matrix.ts';
-import type { StartReport } from '../../bench/suites/start/start.ts';
 import { type Child, runtimes, startChild } from '../support/children.ts';
 import { entry, node, run, startServe } from '../support/command.ts';
+
+/** What measures several cells takes its time where others work, too. */
+vi.setConfig({ testTimeout: 180_000 });
 
 const folder = mkdtempSync(join(tmpdir(), 'ringkv-bench-'));
 const here = runtimes().map(({ name }) => name);
@@ -27,10 +30,6 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 function stopAfterwards(child: Child): Child {
   ends.push(() => child.stop('SIGKILL'));
   return child;
-}
-
-function readJson<T>(file: string): T {
-  return JSON.parse(readFileSync(file, 'utf8')) as T;
 }
 
 const SMALL = ['--keys', '2000', '--connections', '4'];
@@ -55,12 +54,13 @@ test('matrix measures every cell that works and says why the others do not', asy
   expect(code).toBe(0);
 
   const cells = [...names.map((name) => `node on ${name}`), ...(names.includes('bun') ? ['bun on bun'] : [])];
-  const report = readJson<MatrixReport>(file);
+  const report = readReport(file) as MatrixReport;
   expect(report).toMatchObject({
     schema: 'ringkv-bench',
-    schemaVersion: 2,
+    schemaVersion: 3,
     suite: 'matrix',
-    flags: { keys: 2000, batches: [1, 16], connections: 4, rounds: 2, seed: 5, valueSize: 100, controls: 'on' },
+    interrupted: false,
+    flags: { keys: 2000, batches: [1, 16], connections: [4], rounds: 2, seed: 5, valueSize: 100, controls: 'on' },
     machine: { cpus: expect.any(Number), kernel: expect.any(String) },
     workload: expect.stringMatching(/^[0-9a-f]{16}$/),
   });
@@ -68,32 +68,36 @@ test('matrix measures every cell that works and says why the others do not', asy
   expect(report.skipped.map(({ label }) => label)).toContain('bun on node');
   // Two rounds of two batch sizes, each cell and its control.
   expect(report.rounds).toHaveLength(2 * 2 * 2 * cells.length);
-  expect(report.rounds.filter(({ control }) => control)).toHaveLength(report.rounds.length / 2);
-  expect(new Set(report.cells.map(({ transport, runtime }) => `${transport} on ${runtime}`))).toEqual(new Set(cells));
-  for (const { round, batch, figures } of report.rounds) {
+  expect(report.rounds.filter(({ dimensions }) => dimensions.control)).toHaveLength(report.rounds.length / 2);
+  expect(new Set(report.cells.map(({ dimensions: { transport, runtime } }) => `${transport} on ${runtime}`))).toEqual(
+    new Set(cells),
+  );
+  for (const { round, dimensions, figures, percentiles, latency } of report.rounds) {
     expect([1, 2]).toContain(round);
+    expect(dimensions).toMatchObject({ connections: 4, depth: 1, keys: 2000, valueSize: 100, generators: 1 });
     expect(figures.seconds).toBeGreaterThanOrEqual(0.25);
-    expect(figures.operations % batch).toBe(0);
-    expect(figures.opsPerSecond).toBeCloseTo(figures.operations / figures.seconds, 5);
-    expect(figures.valueBytesPerSecond).toBeCloseTo(figures.opsPerSecond * 100, 3);
-    expect(figures.p50Micros).toBeGreaterThan(0);
-    expect(figures.p99Micros).toBeGreaterThanOrEqual(figures.p50Micros);
-    expect(figures.maxMicros).toBeGreaterThanOrEqual(figures.p999Micros);
+    expect(figures.operations! % dimensions.batch!).toBe(0);
+    expect(figures.opsPerSecond).toBeCloseTo(figures.operations! / figures.seconds!, 5);
+    expect(figures.valueBytesPerSecond).toBeCloseTo(figures.opsPerSecond! * 100, 3);
+    expect(percentiles!.p50Micros).toBeGreaterThan(0);
+    expect(percentiles!.p99Micros).toBeGreaterThanOrEqual(percentiles!.p50Micros);
+    expect(percentiles!.maxMicros).toBeGreaterThanOrEqual(percentiles!.p9999Micros);
+    expect(LatencyHistogram.merged([latency!]).percentiles().p50Micros / percentiles!.p50Micros).toBeCloseTo(1, 2);
     const { serverUserMicrosPerOp: user, serverSystemMicrosPerOp: system } = figures;
-    expect(figures.serverMicrosPerOp).toBeCloseTo(user + system, 10);
+    expect(figures.serverMicrosPerOp).toBeCloseTo(user! + system!, 10);
     expect(figures.serverMicrosPerOp).toBeGreaterThan(0);
     expect(figures.serverPeakBytes).toBeGreaterThan(10 * 1024 * 1024);
   }
-  for (const { runtime, transport, control, batch, figures } of report.cells) {
-    const same = report.rounds.filter(
-      (one) => one.runtime === runtime && one.transport === transport && one.control === control && one.batch === batch,
-    );
-    const samples = same.map((one) => one.figures.opsPerSecond);
+  for (const { dimensions, figures, percentiles } of report.cells) {
+    const same = report.rounds.filter((one) => cellKey(one.dimensions) === cellKey(dimensions));
+    expect(same).toHaveLength(2);
+    const samples = same.map((one) => one.figures.opsPerSecond!);
     expect(figures.opsPerSecond).toMatchObject({ min: Math.min(...samples), max: Math.max(...samples) });
+    expect(percentiles!.maxMicros).toBe(Math.max(...same.map((one) => one.percentiles!.maxMicros)));
   }
 
-  expect(stdout).toMatch(/^batch 1$/m);
-  expect(stdout).toMatch(/^batch 16$/m);
+  expect(stdout).toMatch(/^batch 1, 4 connections$/m);
+  expect(stdout).toMatch(/^batch 16, 4 connections$/m);
   for (const cell of cells) {
     expect(stdout).toContain(`\n${cell}  `);
     expect(stdout).toContain(`\necho: ${cell}  `);
@@ -107,7 +111,7 @@ test('matrix measures every cell that works and says why the others do not', asy
 
 test('matrix tells bytes per second of large values, over the transport that was asked for, and without controls', async () => {
   const file = join(folder, 'large.json');
-  const cell = ['--runtimes', 'node', '--transports', 'node,uws', '--generator', 'node', '--client-transport', 'node'];
+  const cell = ['--runtimes', 'node', '--transports', 'node,uws', '--generator', 'node', '--client-transports', 'node'];
   const sizes = ['--value-size', '64k', '--batches', '1,4', '--connections', '4', '--rounds', '1', '--seconds', '0.2'];
   const { code, stdout, stderr } = await run([
     'bench',
@@ -120,12 +124,13 @@ test('matrix tells bytes per second of large values, over the transport that was
     file,
   ]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  const report = readJson<MatrixReport>(file);
+  const report = readReport(file) as MatrixReport;
   // So many values of 64 KiB take 256 MiB.
-  expect(report).toMatchObject({ flags: { keys: 4096 }, generator: 'node', clientTransport: 'node' });
-  for (const { control, figures } of report.rounds) {
-    expect(control).toBe(false);
-    expect(figures.valueBytesPerSecond).toBeCloseTo(figures.opsPerSecond * 64 * 1024, 0);
+  expect(report).toMatchObject({ flags: { keys: 4096 } });
+  for (const { dimensions, figures } of report.rounds) {
+    const clientTransport = dimensions.transport === 'uws' ? 'uws' : 'node';
+    expect(dimensions).toMatchObject({ control: false, clientRuntime: 'node', clientTransport });
+    expect(figures.valueBytesPerSecond).toBeCloseTo(figures.opsPerSecond! * 64 * 1024, 0);
   }
   expect(stdout).toContain('values GB/s');
   expect(stdout).not.toContain('echo:');
@@ -140,17 +145,17 @@ test('connections tells what many of them cost, and how late they are served', a
     ...['--runtimes', 'node', '--transports', 'node', ...sizes, '--json', file],
   ]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  const report = readJson<ConnectionsReport>(file);
-  expect(report).toMatchObject({ schemaVersion: 2, suite: 'connections', flags: { idle: 20, connections: 150 } });
+  const report = readReport(file);
+  expect(report).toMatchObject({ schemaVersion: 3, suite: 'connections', flags: { idle: 20, connections: 150 } });
   expect(report.rounds).toHaveLength(1);
-  const { figures } = report.rounds[0]!;
+  const { figures, percentiles } = report.rounds[0]!;
   expect(figures.operations).toBeGreaterThan(0);
   expect(figures.idleServerCores).toBeGreaterThan(0);
   expect(figures.serverMicrosPerOp).toBeGreaterThan(0);
   expect(figures.lateP99Micros).toBeGreaterThan(0);
-  expect(figures.p99Micros).toBeGreaterThanOrEqual(figures.p50Micros);
-  expect(figures.maxMicros).toBeGreaterThanOrEqual(figures.p999Micros);
-  expect(report.cells[0]!.figures.p99Micros.median).toBe(figures.p99Micros);
+  expect(percentiles!.p99Micros).toBeGreaterThanOrEqual(percentiles!.p50Micros);
+  expect(percentiles!.maxMicros).toBeGreaterThanOrEqual(percentiles!.p999Micros);
+  expect(report.cells[0]!.percentiles!.p99Micros).toBe(percentiles!.p99Micros);
   expect(stdout).toMatch(/^node on node +[\d.]+ %/m);
 });
 
@@ -169,19 +174,24 @@ test('engine and start tell their figures', async () => {
   const sizes = ['--keys', '2000', '--grow-to', '20000', '--seconds', '0.1', '--rounds', '1'];
   const engine = await run(['bench', 'engine', '--runtimes', 'node', ...sizes, '--json', engineFile]);
   expect(engine).toMatchObject({ code: 0, stderr: '' });
-  const { cells } = readJson<EngineReport>(engineFile);
-  expect(cells.map((cell) => `${cell.engine} on ${cell.runtime}`)).toEqual(['swiss on node', 'map on node']);
-  expect(cells[0]!.figures.overheadBytesPerKey.median).toBeGreaterThan(0);
-  expect(cells[0]!.growth!.turnMaxMicros.median).toBeGreaterThanOrEqual(cells[0]!.growth!.turnP50Micros.median);
-  expect(cells[1]!.growth).toBeNull();
+  const { cells } = readReport(engineFile);
+  const named = cells.map(
+    ({ dimensions: { engine, phase, control } }) => `${engine} ${phase}${control ? ' idle' : ''}`,
+  );
+  expect([...named].sort()).toEqual(['map run', 'swiss growth', 'swiss growth idle', 'swiss run']);
+  const of = (name: string) => cells[named.indexOf(name)]!;
+  expect(of('swiss run').figures.overheadBytesPerKey!.median).toBeGreaterThan(0);
+  const turns = of('swiss growth').percentiles!;
+  expect(turns.maxMicros).toBeGreaterThanOrEqual(turns.p50Micros);
+  expect(of('swiss growth idle').percentiles!.p50Micros).toBeGreaterThanOrEqual(turns.p50Micros);
   expect(engine.stdout).toMatch(/^swiss on node +\d/m);
 
   const startFile = join(folder, 'start.json');
   const start = await run(['bench', 'start', '--runtimes', 'node', '--rounds', '2', '--json', startFile]);
   expect(start).toMatchObject({ code: 0, stderr: '' });
-  const report = readJson<StartReport>(startFile);
-  expect(report.rounds.map(({ round, runtime }) => `${round} ${runtime}`)).toEqual(['1 node', '2 node']);
-  expect(report.cells[0]!.readyMillis.min).toBeGreaterThan(0);
+  const report = readReport(startFile);
+  expect(report.rounds.map(({ round, dimensions }) => `${round} ${dimensions.runtime}`)).toEqual(['1 node', '2 node']);
+  expect(report.cells[0]!.figures.readyMillis!.min).toBeGreaterThan(0);
 });
 
 test('what makes no sense is refused before anything is measured', async () => {
@@ -190,8 +200,9 @@ test('what makes no sense is refused before anything is measured', async () => {
     [['matrix', '--batches', '1,0'], 2, /--batches 1,0: expected a whole number/],
     [['matrix', '--runtimes', 'node', '--transports', 'bun'], 2, /bun on node: .*Bun/],
     [['matrix', '--json', join(folder, 'no', 'such', 'folder.json')], 1, /--json .*ENOENT/],
-    [['matrix', '--runtimes', 'node', '--client-transport', 'bun', '--generator', 'node'], 2, /on node over bun; /],
-    [['matrix', '--client-transport', 'uws'], 2, /--client-transport uws: expected node, bun/],
+    [['matrix', '--runtimes', 'node', '--client-transports', 'bun', '--generator', 'node'], 2, /on node over bun; /],
+    [['matrix', '--client-transports', 'uws'], 2, /--client-transports uws: expected node, bun/],
+    [['matrix', '--generators', '5', '--connections', '9,4'], 2, /--generators 5: expected at most --connections 4/],
     [['matrix', '--controls', 'yes'], 2, /--controls yes: expected on or off/],
     [['connections', '--connections', '10', '--idle', '11'], 2, /--connections 10: expected at least --idle 11/],
     [['connections', '--connections', '30000'], 2, /--connections 30000: expected a whole number from 1 to 25000/],
@@ -240,6 +251,7 @@ test.each(lies)('a server that answers %s fails the run', async (_what, lie, mes
   const plan: GeneratorPlan = {
     address: await proxy(server.ready.address, lie),
     control: false,
+    index: 0,
     connections: 2,
     depth: 1,
     keys: 2000,
@@ -250,9 +262,10 @@ test.each(lies)('a server that answers %s fails the run', async (_what, lie, mes
     seed: 1,
   };
   const generator = stopAfterwards(startChild(node, 'dist/bench/load/generator.js', [JSON.stringify(plan)]));
+  generator.stdin.write('go\n');
   expect(await generator.exit).toBe(1);
   const events = generator.lines.map((line) => (JSON.parse(line) as GeneratorEvent).event);
-  expect(events).toEqual(['loaded']);
+  expect(events).toEqual(['loaded', 'ready']);
   expect(generator.stderr).toMatch(message);
 });
 

@@ -1,14 +1,15 @@
 /** What the benchmark makes of its measurements, and how it shows them. */
 import { describe, expect, test } from 'vitest';
-import { LatencyHistogram } from '../../bench/load/latency.ts';
+import { LatencyHistogram, mergedPercentiles } from '../../bench/load/latency.ts';
+import { Random } from '../../bench/load/random.ts';
 import { summarize, summarizeFigures } from '../../bench/results/statistics.ts';
-import { formatMicros, formatNumber, formatRange, renderTable } from '../../bench/results/table.ts';
+import { formatInterval, formatMicros, formatNumber, renderTable } from '../../bench/results/table.ts';
 
 describe('statistics', () => {
   test('are median and range', () => {
-    expect(summarize([3])).toEqual({ median: 3, min: 3, max: 3 });
-    expect(summarize([10, 9, 100])).toEqual({ median: 10, min: 9, max: 100 });
-    expect(summarize([4, 1, 3, 2])).toEqual({ median: 2.5, min: 1, max: 4 });
+    expect(summarize([3])).toEqual({ median: 3, low: 3, high: 3, min: 3, max: 3 });
+    expect(summarize([10, 9, 100])).toEqual({ median: 10, low: 9, high: 100, min: 9, max: 100 });
+    expect(summarize([4, 1, 3, 2])).toMatchObject({ median: 2.5, min: 1, max: 4 });
     expect(() => summarize([])).toThrow(RangeError);
   });
 
@@ -18,7 +19,31 @@ describe('statistics', () => {
       { cpu: 2, ops: 10 },
       { cpu: 9, ops: 20 },
     ]);
-    expect(figures).toEqual({ cpu: { median: 2, min: 1, max: 9 }, ops: { median: 20, min: 10, max: 30 } });
+    expect(figures).toMatchObject({ cpu: { median: 2, min: 1, max: 9 }, ops: { median: 20, min: 10, max: 30 } });
+  });
+});
+
+describe('the bootstrap', () => {
+  test('draws the same every time', () => {
+    const samples = [5, 1, 4, 2, 3, 9, 7];
+    expect(summarize(samples)).toEqual(summarize(samples));
+  });
+
+  test('gives the interval that the resampled median has exactly', () => {
+    // P(Binomial(11, k / 11) >= 6) is how often the resampled median is at most the k-th of 11: it passes 2.5 % at the third.
+    const samples = Array.from({ length: 11 }, (_, i) => (i + 1) * 10);
+    expect(summarize(samples)).toMatchObject({ median: 60, low: 30, high: 90 });
+  });
+
+  test('holds the true median about as often as it promises', () => {
+    const random = new Random(7);
+    let held = 0;
+    for (let run = 0; run < 400; run++) {
+      const { low, high } = summarize(Array.from({ length: 15 }, () => random.fraction() ** 3));
+      if (low <= 0.125 && 0.125 <= high) held++;
+    }
+    expect(held / 400).toBeGreaterThan(0.9);
+    expect(held / 400).toBeLessThan(0.99);
   });
 });
 
@@ -42,10 +67,26 @@ describe('latency', () => {
     histogram.record(5.2332);
     expect(histogram.percentiles()).toEqual({
       p50Micros: 5233.2,
+      p90Micros: 5233.2,
       p99Micros: 5233.2,
       p999Micros: 5233.2,
+      p9999Micros: 5233.2,
       maxMicros: 5233.2,
     });
+  });
+
+  test('of several histograms is as if one had recorded all', () => {
+    const [odd, even, all] = [new LatencyHistogram(), new LatencyHistogram(), new LatencyHistogram()];
+    for (let micros = 1; micros <= 20_000; micros++) {
+      (micros % 2 === 1 ? odd : even).record(micros / 1000);
+      all.record(micros / 1000);
+    }
+    const merged = LatencyHistogram.merged([odd.encode(), even.encode()]);
+    expect(merged.percentiles().p99Micros).toBeCloseTo(19_800, -2);
+    expect(merged.encode()).toBe(all.encode());
+    const rounds = [odd, even].map((one) => ({ latency: one.encode(), percentiles: one.percentiles() }));
+    expect(mergedPercentiles(rounds)).toEqual(all.percentiles());
+    expect(() => LatencyHistogram.merged(['bm8gaGlzdG9ncmFt'])).toThrow();
   });
 
   test('counts what is longer than a minute as a minute', () => {
@@ -86,6 +127,14 @@ describe('tables', () => {
     expect(renderTable(columns, equal).match(/1\*/g)).toHaveLength(2);
   });
 
+  test('draw bars from 0 to the greatest of a column', () => {
+    const columns = [{ title: '' }, { title: 'rate', bar: true }];
+    const rows = [8, 4, 0.001, 0].map((value) => [{ text: String(value) }, { text: '', value }]);
+    expect(renderTable(columns, [...rows, [{ text: '-' }, { text: '' }]])).toBe(
+      ['       rate', '8      ████████████', '4      ██████', '0.001  ▏', '0', '-', ''].join('\n'),
+    );
+  });
+
   test('refuse a row that does not fit', () => {
     expect(() => renderTable([{ title: 'a' }], [[{ text: '1' }, { text: '2' }]])).toThrow(RangeError);
   });
@@ -108,7 +157,7 @@ describe('tables', () => {
       '3.00 G',
     ]);
     expect([85.24, 1204, 3_050_000].map(formatMicros)).toEqual(['85.2 µs', '1.20 ms', '3.05 s']);
-    expect(formatRange({ median: 2, min: 1, max: 3 }, formatNumber)).toBe('1.00–3.00');
-    expect(formatRange({ median: 2, min: 2, max: 2 }, formatNumber)).toBe('');
+    expect(formatInterval({ low: 1, high: 3 }, formatNumber)).toBe('1.00–3.00');
+    expect(formatInterval({ low: 2, high: 2 }, formatNumber)).toBe('');
   });
 });

@@ -5,7 +5,7 @@ import type { Latency } from '../../load/latency.ts';
 /** How often each connection sends an operation. Unit: milliseconds. */
 export const OPERATION_EVERY_MS = 1000;
 
-/** Given to the process as JSON, its one argument. It answers with one line of JSON, the `ConnectionsFigures`. */
+/** Given to the process as JSON, its one argument. It answers with one line of JSON, the `ConnectionsAnswer`. */
 export interface ConnectionsPlan {
   /** Where the server listens. */
   readonly address: string;
@@ -25,15 +25,23 @@ export interface ConnectionsPlan {
 }
 
 /** One server. Latency counts from the time an operation was due. */
-export interface ConnectionsFigures extends Latency {
-  /** CPU time of the server per time that passed, while all connections were idle: 1 is one core all the time. */
-  readonly idleServerCores: number;
-  /** Memory of the server in RAM beyond that before the first connection, for each of `connections`. */
-  readonly bytesPerConnection: number;
-  readonly operations: number;
-  readonly opsPerSecond: number;
-  /** How late the generator itself sent, of a hundred operations the last but one. It is part of the latencies. */
-  readonly lateP99Micros: number;
-  readonly serverMicrosPerOp: number;
-  readonly serverCores: number;
+export interface ConnectionsAnswer {
+  readonly figures: ConnectionsFigures;
+  /** `LatencyHistogram` encodes and reads it. */
+  readonly latency: string;
+  /** Of `latency`. */
+  readonly percentiles: Latency;
 }
+
+export type ConnectionsFigures = Readonly<{
+  /** CPU time of the server per time that passed, while all connections were idle: 1 is one core all the time. */
+  idleServerCores: number;
+  /** Memory of the server in RAM beyond that before the first connection, for each of `connections`. */
+  bytesPerConnection: number;
+  operations: number;
+  opsPerSecond: number;
+  /** How late the generator itself sent, of a hundred operations the last but one. It is part of the latencies. */
+  lateP99Micros: number;
+  serverMicrosPerOp: number;
+  serverCores: number;
+}>;

@@ -1,6 +1,6 @@
 /**
  * Many connections to one server, in a process of their own: first some that are idle, then all of them with an operation each
- * second. Its argument is a `ConnectionsPlan`, its answer one line, the `ConnectionsFigures`.
+ * second. Its argument is a `ConnectionsPlan`, its answer one line, the `ConnectionsAnswer`.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { currentRuntime } from '../../../runtime/choose.ts';
@@ -16,7 +16,7 @@ import { infoFigures } from '../../load/server-figures.ts';
 import { storeKeys } from '../../load/store-keys.ts';
 import { Values, ycsbB } from '../../load/workload.ts';
 import { runScript, say } from '../../servers/script.ts';
-import { type ConnectionsFigures, type ConnectionsPlan, OPERATION_EVERY_MS } from './connections-figures.ts';
+import { type ConnectionsAnswer, type ConnectionsPlan, OPERATION_EVERY_MS } from './connections-figures.ts';
 
 /** What is asked for matters little here: a set of keys that fits the processor's caches. */
 const KEYS = 10_000;
@@ -50,12 +50,16 @@ async function measure(plan: ConnectionsPlan): Promise<void> {
   await load.grow(connections);
   const held = await accepted(client, connections);
   const run = load.paced(new FramePool(ycsbB(OPERATIONS, KEYS, plan.seed), 1, values), OPERATION_EVERY_MS);
-  const figures: ConnectionsFigures = {
-    idleServerCores,
-    bytesPerConnection: (held.residentBytes - residentBytes) / connections,
-    ...(await measureRun(run, client, plan)),
+  const { figures, ...latency } = await measureRun(run, client, plan);
+  const answer: ConnectionsAnswer = {
+    figures: {
+      idleServerCores,
+      bytesPerConnection: (held.residentBytes - residentBytes) / connections,
+      ...figures,
+    },
+    ...latency,
   };
-  say(JSON.stringify(figures));
+  say(JSON.stringify(answer));
 }
 
 /** Waits until the server has so many connections, besides the client's: the kernel opens them before it accepts them. */
@@ -95,12 +99,15 @@ async function measureRun(run: PacedRun, client: Client, { warmupSeconds, second
   if (operations === 0) throw new Error(`no reply within ${seconds} s`);
   const serverMicros = after.serverMicros - before.serverMicros;
   return {
-    operations,
-    opsPerSecond: operations / (micros / 1e6),
-    ...run.latency.percentiles(),
-    lateP99Micros: run.lateness.percentiles().p99Micros,
-    serverMicrosPerOp: serverMicros / operations,
-    serverCores: serverMicros / micros,
+    figures: {
+      operations,
+      opsPerSecond: operations / (micros / 1e6),
+      lateP99Micros: run.lateness.percentiles().p99Micros,
+      serverMicrosPerOp: serverMicros / operations,
+      serverCores: serverMicros / micros,
+    },
+    latency: run.latency.encode(),
+    percentiles: run.latency.percentiles(),
   };
 }
 

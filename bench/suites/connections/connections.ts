@@ -5,38 +5,30 @@
  * Goal: whether many connections are held, what they cost, and how late the last of them is served.
  * Non-goal: throughput; the generator is far from its limit.
  */
-import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import type { Context } from '../../../runtime/command/cli.ts';
-import { CommandError, ExitCode, messageOf, usageError } from '../../../runtime/command/errors.ts';
-import { type FoundRuntime, scriptCommand } from '../../../runtime/find.ts';
+import { messageOf, usageError } from '../../../runtime/command/errors.ts';
+import { scriptCommand } from '../../../runtime/find.ts';
 import type { RuntimeName } from '../../../runtime/runtime.ts';
 import type { TransportName } from '../../../transports/transport.ts';
-import { chooseGenerator, type GeneratorFlags } from '../../load/choose-generator.ts';
+import { type ChosenClient, chooseClient, type GeneratorFlags } from '../../load/choose-generator.ts';
 import { WARMUP_SHARE } from '../../load/plan.ts';
-import { Random } from '../../load/random.ts';
-import { Progress } from '../../results/progress.ts';
-import { assertWritable, formatHead, type ReportHead, reportHead, writeReport } from '../../results/report.ts';
-import { type Summary, summarizeFigures } from '../../results/statistics.ts';
-import {
-  BEST_MARK,
-  formatMicros,
-  formatNumber,
-  formatRange,
-  renderTable,
-  type Cell as TableCell,
-} from '../../results/table.ts';
+import { explainCells, type FigureColumn, renderCells } from '../../results/cells-table.ts';
+import type { Measured, ReportCell } from '../../results/report.ts';
+import { runSuite } from '../../results/run.ts';
+import { formatMicros, formatNumber } from '../../results/table.ts';
 import { type Cell, cellLabel } from '../../servers/cell.ts';
 import { Child } from '../../servers/child.ts';
 import { hardLimit, withOpenFiles } from '../../servers/open-files.ts';
 import { startServerChild } from '../../servers/server.ts';
-import { formatSkipped, type Skipped, selectCells, survey, versionsOf } from '../../servers/survey.ts';
-import type { ConnectionsFigures, ConnectionsPlan } from './connections-figures.ts';
+import { selectCells, survey, versionsOf } from '../../servers/survey.ts';
+import type { ConnectionsAnswer, ConnectionsPlan } from './connections-figures.ts';
 
 /** Open files of a server or generator that are no connections: its own, those of its runtime, and some to spare. */
 const OTHER_FILES = 100;
 
 export interface ConnectionsFlags extends GeneratorFlags {
+  readonly [flag: string]: unknown;
   readonly runtimes: readonly RuntimeName[];
   readonly transports: readonly TransportName[];
   readonly idle: number;
@@ -45,32 +37,6 @@ export interface ConnectionsFlags extends GeneratorFlags {
   readonly seconds: number;
   readonly rounds: number;
   readonly seed: number;
-}
-
-/** The suite's JSON. */
-export interface ConnectionsReport extends ReportHead {
-  readonly suite: 'connections';
-  /** What ran the load generator. */
-  readonly generator: RuntimeName;
-  readonly skipped: readonly Skipped[];
-  readonly rounds: readonly ConnectionsRound[];
-  readonly cells: readonly ConnectionsCell[];
-}
-
-/** One cell in one round; in the order of time. */
-export interface ConnectionsRound {
-  /** From 1. */
-  readonly round: number;
-  readonly runtime: RuntimeName;
-  readonly transport: TransportName;
-  readonly figures: ConnectionsFigures;
-}
-
-/** One cell over all rounds. */
-export interface ConnectionsCell {
-  readonly runtime: RuntimeName;
-  readonly transport: TransportName;
-  readonly figures: Readonly<Record<keyof ConnectionsFigures, Summary>>;
 }
 
 export interface ConnectionsOptions {
@@ -92,25 +58,24 @@ export async function connections({ flags, json, context, signal }: ConnectionsO
     );
   }
   await assertOpenFiles(flags.connections);
-  if (json !== undefined) assertWritable(json);
   const all = await survey(context, signal);
   const chosen = selectCells(all, flags.runtimes, flags.transports);
-  const generator = chooseGenerator(all, flags);
-  const runtimes = [...chosen.cells.map(({ runtime }) => runtime), generator];
-  const head = await reportHead('connections', versionsOf(all, runtimes), { ...flags });
-  process.stdout.write(formatHead(head) + formatSkipped(chosen.skipped));
-  const rounds = await measureRounds(chosen.cells, { flags, generator, context, signal });
-  const report: ConnectionsReport = {
-    ...head,
-    suite: 'connections',
-    generator: generator.name,
+  const subjects = chosen.cells.map((cell): Subject => ({ ...cell, client: chooseClient(all, cell.transport, flags) }));
+  return runSuite({
+    name: 'connections',
+    flags,
+    versions: versionsOf(
+      all,
+      subjects.flatMap(({ runtime, client }) => [runtime, client.runtime]),
+    ),
     skipped: chosen.skipped,
-    rounds,
-    cells: summarizeRounds(chosen.cells, rounds),
-  };
-  process.stdout.write(formatConnections(report.cells, flags));
-  if (json !== undefined) writeReport(json, report);
-  return ExitCode.OK;
+    subjects,
+    label: ({ transport, runtime }) => cellLabel(transport, runtime.name),
+    measure: async (subject) => [await measureOnce(subject, flags, context.entry, signal)],
+    format: ({ cells }) => formatConnections(cells, flags),
+    json,
+    signal,
+  });
 }
 
 /** Server and generator each have one file open per connection. Rejects with a `CommandError` when they may not. */
@@ -125,46 +90,23 @@ async function assertOpenFiles(connections: number): Promise<void> {
   );
 }
 
-interface Measuring {
-  readonly flags: ConnectionsFlags;
-  readonly generator: FoundRuntime;
-  readonly context: Context;
-  readonly signal: AbortSignal;
+interface Subject extends Cell {
+  readonly client: ChosenClient;
 }
 
-async function measureRounds(cells: readonly Cell[], measuring: Measuring): Promise<ConnectionsRound[]> {
-  const { flags } = measuring;
-  const random = new Random(flags.seed);
-  const progress = new Progress(flags.rounds * cells.length);
-  const rounds: ConnectionsRound[] = [];
-  try {
-    for (let round = 1; round <= flags.rounds; round++) {
-      for (const cell of random.shuffled(cells)) {
-        const { transport } = cell;
-        const runtime = cell.runtime.name;
-        const where = `round ${round} of ${flags.rounds}, ${cellLabel(transport, runtime)}`;
-        progress.show(where);
-        const figures = await measureOnce(cell, measuring).catch((error: unknown) => {
-          throw new CommandError(`${where}: ${messageOf(error)}`);
-        });
-        rounds.push({ round, runtime, transport, figures });
-        progress.advance();
-      }
-    }
-  } finally {
-    progress.clear();
-  }
-  return rounds;
-}
-
-async function measureOnce(cell: Cell, { flags, generator, context, signal }: Measuring): Promise<ConnectionsFigures> {
-  const { idle, idleSeconds, connections, seconds, seed, clientTransport } = flags;
+async function measureOnce(
+  { runtime, transport, client }: Subject,
+  flags: ConnectionsFlags,
+  entry: string,
+  signal: AbortSignal,
+): Promise<Measured> {
+  const { idle, idleSeconds, connections, seconds, seed } = flags;
   const openFiles = connections + OTHER_FILES;
-  const server = await startServerChild(cell.runtime, context.entry, cell.transport, signal, openFiles);
+  const server = await startServerChild(runtime, entry, transport, { signal, openFiles });
   await using serverChild = server.child;
   const plan: ConnectionsPlan = {
     address: server.address,
-    ...(clientTransport === undefined ? {} : { transport: clientTransport }),
+    transport: client.transport,
     idle,
     idleSeconds,
     connections,
@@ -173,31 +115,26 @@ async function measureOnce(cell: Cell, { flags, generator, context, signal }: Me
     seed,
   };
   const script = fileURLToPath(new URL('./connections-process.js', import.meta.url));
-  const command = withOpenFiles(scriptCommand(generator, script, [JSON.stringify(plan)]), openFiles);
+  const command = withOpenFiles(scriptCommand(client.runtime, script, [JSON.stringify(plan)]), openFiles);
   await using generatorChild = new Child('the load generator', command, signal);
   try {
-    return JSON.parse(await generatorChild.line()) as ConnectionsFigures;
+    const answer = JSON.parse(await generatorChild.line()) as ConnectionsAnswer;
+    return {
+      dimensions: {
+        runtime: runtime.name,
+        transport,
+        connections,
+        clientRuntime: client.runtime.name,
+        clientTransport: client.transport,
+      },
+      ...answer,
+    };
   } catch (error) {
     throw new Error(`${messageOf(error)}; the server says: ${serverChild.stderr}`, { cause: error });
   }
 }
 
-function summarizeRounds(cells: readonly Cell[], rounds: readonly ConnectionsRound[]): ConnectionsCell[] {
-  return cells.map(({ transport, runtime: { name: runtime } }) => {
-    const same = rounds.filter((one) => one.runtime === runtime && one.transport === transport);
-    const figures = summarizeFigures<keyof ConnectionsFigures>(same.map((one) => one.figures));
-    return { runtime, transport, figures };
-  });
-}
-
 // For people
-
-interface FigureColumn {
-  readonly title: string;
-  readonly figure: keyof ConnectionsFigures;
-  readonly best?: 'lowest';
-  readonly format: (value: number) => string;
-}
 
 const columns: readonly FigureColumn[] = [
   { title: 'idle CPU', figure: 'idleServerCores', best: 'lowest', format: formatShare },
@@ -216,30 +153,20 @@ const columns: readonly FigureColumn[] = [
   },
 ];
 
-function formatConnections(cells: readonly ConnectionsCell[], flags: ConnectionsFlags): string {
-  const { idle, idleSeconds, rounds, seconds, seed } = flags;
-  const head = [{ title: '' }, ...columns.map(({ title, best }) => (best ? { title, best } : { title }))];
-  const rows = cells.flatMap((cell) => [medianRow(cell), ...(rounds > 1 ? [rangeRow(cell)] : [])]);
+function formatConnections(cells: readonly ReportCell[], flags: ConnectionsFlags): string {
+  const { idle, idleSeconds, rounds, seconds } = flags;
   return [
     `${idle} idle connections for ${idleSeconds} s, then ${flags.connections} with one operation per second each for ${seconds} s; `,
-    `${rounds} round${rounds === 1 ? '' : 's'}, seed ${seed}\n\n`,
-    renderTable(head, rows),
-    `\n${BEST_MARK} best of its column. CPU in percent of a core. Latency counts from the time an operation was due; ` +
-      'late: how long after that the generator sent it.\n',
-    ...(rounds > 1 ? ['Medians over the rounds; below each, the least and the greatest.\n'] : []),
+    `${rounds} round${rounds === 1 ? '' : 's'}\n\n`,
+    renderCells({
+      label: ({ dimensions: { transport, runtime } }) => cellLabel(transport!, runtime!),
+      columns,
+      cells,
+    }),
+    '\nCPU in percent of a core. Latency counts from the time an operation was due; late: how long after that the generator ',
+    'sent it.\n',
+    explainCells(cells),
   ].join('');
-}
-
-function medianRow({ transport, runtime, figures }: ConnectionsCell): TableCell[] {
-  const cells = columns.map(({ figure, format }) => {
-    const value = figures[figure].median;
-    return { text: format(value), value };
-  });
-  return [{ text: cellLabel(transport, runtime) }, ...cells];
-}
-
-function rangeRow({ figures }: ConnectionsCell): TableCell[] {
-  return [{ text: '' }, ...columns.map(({ figure, format }) => ({ text: formatRange(figures[figure], format) }))];
 }
 
 /** Of a core, in percent. */

@@ -1,6 +1,6 @@
 /**
  * An engine alone, in a process of its own: no socket, no session, nobody else to share the CPU's caches with. Its argument
- * is an `EnginePlan`, its answer one line, the `EngineFigures`.
+ * is an `EnginePlan`, its answer one line, the `EngineAnswer`.
  *
  * The requests lie in the engine's memory before the clock starts, where a transport puts them: a turn is to execute one
  * frame and to forget its reply.
@@ -9,11 +9,17 @@ import { FRAME_HEADER_BYTES } from '../../../core/protocol.ts';
 import { currentRuntime } from '../../../runtime/choose.ts';
 import { createEngine, type Engine } from '../../../runtime/engine.ts';
 import { FramePool, poolOperations } from '../../load/frames.ts';
-import { type Latency, LatencyHistogram } from '../../load/latency.ts';
+import { LatencyHistogram } from '../../load/latency.ts';
 import { ReplyChecker, ReplyError, SAMPLE_EVERY } from '../../load/replies.ts';
 import { KEY_BYTES, loading, Values, YCSB_B_READ_SHARE, ycsbB } from '../../load/workload.ts';
 import { runScript, say } from '../../servers/script.ts';
-import { type EngineFigures, type EnginePlan, type GrowthFigures, MEMORY_VALUE_BYTES } from './engine-figures.ts';
+import {
+  type EngineAnswer,
+  type EnginePlan,
+  type GrowthAnswer,
+  MEMORY_VALUE_BYTES,
+  type TurnTimes,
+} from './engine-figures.ts';
 
 /** Keys whose frames are prepared at a time while keys are stored. */
 const SLICE_KEYS = 65_536;
@@ -29,8 +35,8 @@ async function measure(plan: EnginePlan): Promise<void> {
   const opsPerSecond = measureYcsbB(engine, plan, plan.keys, values);
   const { growTo } = plan;
   const growth = growTo === undefined ? null : measureGrowth(engine, plan, growTo, values, opsPerSecond);
-  const figures: EngineFigures = { opsPerSecond, ...memory, growth };
-  say(JSON.stringify(figures));
+  const answer: EngineAnswer = { run: { opsPerSecond, ...memory }, growth };
+  say(JSON.stringify(answer));
 }
 
 async function measureMemory({ engine: name, keys, batch }: EnginePlan) {
@@ -60,7 +66,7 @@ function measureGrowth(
   growTo: number,
   values: Values,
   opsPerSecondBefore: number,
-): GrowthFigures {
+): GrowthAnswer {
   const turnTimes = new LatencyHistogram();
   let totalMs = 0;
   for (const pool of storing(plan.keys, growTo, plan.batch, values)) {
@@ -77,29 +83,29 @@ function measureGrowth(
   }
   const { keys } = engine.stats();
   if (keys !== growTo) throw new Error(`the engine has ${keys} keys after ${growTo} were stored`);
-  const turns = turnTimes.percentiles();
-  const idle = idleTurns(turns.p50Micros / 1000, (growTo - plan.keys) / plan.batch);
+  const turns = timesOf(turnTimes);
+  const idle = idleTurns(turns.percentiles.p50Micros / 1000, (growTo - plan.keys) / plan.batch);
   const opsPerSecond = measureYcsbB(engine, plan, growTo, values);
   return {
-    setsPerSecond: (growTo - plan.keys) / (totalMs / 1000),
-    turnP50Micros: turns.p50Micros,
-    turnP99Micros: turns.p99Micros,
-    turnP999Micros: turns.p999Micros,
-    turnMaxMicros: turns.maxMicros,
-    idleP50Micros: idle.p50Micros,
-    idleP99Micros: idle.p99Micros,
-    idleP999Micros: idle.p999Micros,
-    idleMaxMicros: idle.maxMicros,
-    opsPerSecond,
-    slowdown: 1 - opsPerSecond / opsPerSecondBefore,
+    figures: {
+      setsPerSecond: (growTo - plan.keys) / (totalMs / 1000),
+      opsPerSecond,
+      slowdown: 1 - opsPerSecond / opsPerSecondBefore,
+    },
+    turns,
+    idleTurns: idle,
   };
+}
+
+function timesOf(histogram: LatencyHistogram): TurnTimes {
+  return { latency: histogram.encode(), percentiles: histogram.percentiles() };
 }
 
 /**
  * The control: turns that only wait until `millis` have passed. What they take beyond that is the machine's doing (other
  * processes, a hypervisor), and a turn of the engine can't be told from it below.
  */
-function idleTurns(millis: number, count: number): Latency {
+function idleTurns(millis: number, count: number): TurnTimes {
   const times = new LatencyHistogram();
   for (let turn = 0; turn < count; turn++) {
     const startMs = performance.now();
@@ -107,7 +113,7 @@ function idleTurns(millis: number, count: number): Latency {
     while (passedMs < millis) passedMs = performance.now() - startMs;
     times.record(passedMs);
   }
-  return times.percentiles();
+  return timesOf(times);
 }
 
 /** Frames that store the keys `from` to `to` - 1, prepared slice by slice. */

@@ -1,17 +1,21 @@
 /** The command `bench matrix`: its flags and their defaults. The suite is loaded when it is called. */
 import { MAX_FRAME_OPERATIONS } from '../../../core/protocol.ts';
 import { defineCommand } from '../../../runtime/command/cli.ts';
-import { choice, flag, integer, listOf, optionalFlag, positiveNumber } from '../../../runtime/command/flags.ts';
+import { choice, flag, integer, listOf, optionalFlag } from '../../../runtime/command/flags.ts';
 import {
-  clientTransportFlag,
+  clientTransportsFlag,
   generatorFlag,
+  generatorsFlag,
   interruptible,
   jsonFlag,
   KEYS_MAX,
   otherwise,
+  pinFlag,
   quickFlag,
+  roundsFlag,
   runtimesFlag,
   sayWhatIsCut,
+  secondsFlag,
   seedFlag,
   transportsFlag,
   valueSizeFlag,
@@ -43,7 +47,7 @@ export const matrixCommand = defineCommand({
       listOf(integer(1, MAX_FRAME_OPERATIONS)),
       '1,16,128,512',
     ),
-    connections: flag('number', 'Open so many connections', integer(1, 10_000), '50'),
+    connections: flag('numbers', 'Open so many connections', listOf(integer(1, 10_000)), '50'),
     depth: flag('number', 'Keep so many frames in flight on each connection', integer(1, 1024), '1'),
     keys: optionalFlag(
       'number',
@@ -52,28 +56,21 @@ export const matrixCommand = defineCommand({
       `${otherwise(MATRIX_DEFAULTS, MATRIX_QUICK, 'keys')}, fewer if their values took more than 256m`,
     ),
     valueSize: valueSizeFlag,
-    rounds: optionalFlag(
-      'number',
-      'Measure every cell so many times',
-      integer(1, 1000),
-      otherwise(MATRIX_DEFAULTS, MATRIX_QUICK, 'rounds'),
-    ),
-    seconds: optionalFlag(
-      'number',
-      'Measure for so long each time',
-      positiveNumber,
-      otherwise(MATRIX_DEFAULTS, MATRIX_QUICK, 'seconds'),
-    ),
+    rounds: roundsFlag(MATRIX_DEFAULTS, MATRIX_QUICK),
+    seconds: secondsFlag(MATRIX_DEFAULTS, MATRIX_QUICK),
     seed: seedFlag,
     generator: generatorFlag,
-    clientTransport: clientTransportFlag,
+    clientTransports: clientTransportsFlag,
+    generators: generatorsFlag,
+    pin: pinFlag,
     json: jsonFlag,
     quick: quickFlag,
   },
   examples: [
     'matrix --quick',
     'matrix --json matrix.json',
-    'matrix --runtimes bun,node --batches 1,128 --connections 16',
+    'matrix --runtimes bun,node --batches 1,128 --connections 1,16,256',
+    'matrix --client-transports uring,bun   # each client against each server',
     'matrix --runtimes bun --rounds 5 --seconds 10',
     'matrix --value-size 1m --batches 1   # large values: bytes per second',
   ],

@@ -1,33 +1,24 @@
-/** The suite `matrix` for people: one table per batch size, a row per cell. */
-
-import type { Figures } from '../../load/plan.ts';
-import { BEST_MARK, type Cell, type Column, formatNumber, formatRange, renderTable } from '../../results/table.ts';
+/** The suite `matrix` for people: a table for each batch size, number of connections and client, a row per cell. */
+import { explainCells, type FigureColumn, renderCells } from '../../results/cells-table.ts';
+import type { ReportCell } from '../../results/report.ts';
+import { formatNumber } from '../../results/table.ts';
 import { CONTROL_MARK, cellLabel } from '../../servers/cell.ts';
-import { formatSkipped } from '../../servers/survey.ts';
-import type { MatrixCell, MatrixFlags, MatrixReport } from './matrix.ts';
-
-/** Stands before a throughput that the generator limited. */
-const BOUND_MARK = '≥';
-
-interface FigureColumn {
-  readonly title: string;
-  readonly figure: keyof Figures;
-  readonly best?: 'highest' | 'lowest';
-  readonly format: (value: number) => string;
-}
+import type { MatrixFlags, MatrixReport } from './matrix.ts';
 
 /** Values of this length or more are told in bytes per second, too. */
 const LONG_VALUE_BYTES = 4096;
 
 const columns: readonly FigureColumn[] = [
   { title: 'ops/s', figure: 'opsPerSecond', best: 'highest', format: formatNumber },
+  { title: '', figure: 'opsPerSecond', bar: true, format: formatNumber },
   { title: 'p50 µs', figure: 'p50Micros', best: 'lowest', format: formatBareMicros },
   { title: 'p99 µs', figure: 'p99Micros', best: 'lowest', format: formatBareMicros },
   { title: 'p99.9 µs', figure: 'p999Micros', best: 'lowest', format: formatBareMicros },
+  { title: 'p99.99 µs', figure: 'p9999Micros', best: 'lowest', format: formatBareMicros },
   { title: 'server µs/op', figure: 'serverMicrosPerOp', best: 'lowest', format: formatNumber },
   { title: 'user', figure: 'serverUserMicrosPerOp', format: formatNumber },
   { title: 'system', figure: 'serverSystemMicrosPerOp', format: formatNumber },
-  { title: 'generator µs/op', figure: 'generatorMicrosPerOp', format: formatNumber },
+  { title: 'client µs/op', figure: 'generatorMicrosPerOp', format: formatNumber },
   {
     title: 'peak MiB',
     figure: 'serverPeakBytes',
@@ -43,75 +34,68 @@ const valuesColumn: FigureColumn = {
   format: (bytes) => formatNumber(bytes / 1e9),
 };
 
-/** The tables, what was skipped and why, and how to read it all. */
+/** The tables, and how to read them. */
 export function formatMatrix(report: MatrixReport, flags: MatrixFlags): string {
-  const { connections, depth, keys, valueSize, rounds, seconds, seed } = flags;
-  const shown = valueSize < LONG_VALUE_BYTES ? columns : columns.toSpliced(1, 0, valuesColumn);
-  const tables = [...new Set(report.cells.map(({ batch }) => batch))].map((batch) => {
-    const cells = report.cells.filter((cell) => cell.batch === batch);
-    return `\nbatch ${batch}\n${formatBatch(cells, shown, rounds)}`;
-  });
-  const limited = report.cells.some(({ generatorLimited }) => generatorLimited);
-  const controls = report.cells.some(({ control }) => control);
+  const { depth, keys, valueSize, rounds, seconds, generators } = flags;
+  const shown = valueSize < LONG_VALUE_BYTES ? columns : columns.toSpliced(2, 0, valuesColumn);
+  const controls = report.cells.some(({ dimensions }) => dimensions.control);
+  const titles = [...new Set(report.cells.map(groupTitle))];
   return [
-    `YCSB-B, ${keys} keys, values of ${valueSize} bytes, ${connections} connections with ${depth} frame${depth === 1 ? '' : 's'} in flight; `,
-    `workload ${report.workload}, seed ${seed}\n`,
-    `${rounds} round${rounds === 1 ? '' : 's'} of ${seconds} s, load generator on ${report.generator} over ${report.clientTransport}\n`,
-    ...tables,
-    ...(report.skipped.length === 0 ? [] : [`\n${formatSkipped(report.skipped)}`]),
-    `\n${BEST_MARK} best of its column. Latency is per frame. Server and generator: CPU time per operation.\n`,
-    ...(rounds > 1 ? [`Medians over the rounds; below each, the least and the greatest.\n`] : []),
+    `YCSB-B, ${keys} keys, values of ${valueSize} bytes, ${depth} frame${depth === 1 ? '' : 's'} in flight per connection; `,
+    `workload ${report.workload}\n`,
+    `${rounds} round${rounds === 1 ? '' : 's'} of ${seconds} s${generators === 1 ? '' : `, ${generators} load generators`}\n`,
+    ...titles.map((title) => {
+      const cells = report.cells.filter((cell) => groupTitle(cell) === title);
+      return `\n${title}\n${formatGroup(cells, shown, controls)}`;
+    }),
+    '\nLatency is per frame. Server and client: CPU time per operation, the client being the load generator.\n',
+    explainCells(report.cells),
     ...(controls
       ? [`${CONTROL_MARK}the same transport without engine and protocol. What these add: server µs/op less that.\n`]
       : []),
-    ...(limited ? [`${BOUND_MARK} The generator had no CPU left: the server can do at least this much.\n`] : []),
   ].join('');
 }
 
-function formatBatch(cells: readonly MatrixCell[], shown: readonly FigureColumn[], rounds: number): string {
-  const controls = cells.filter(({ control }) => control);
-  const head: Column[] = [
-    { title: '' },
-    ...shown.map(({ title, best }) => (best ? { title, best } : { title })),
-    ...(controls.length === 0 ? [] : [{ title: 'added µs/op' }]),
-  ];
-  const rows = cells.flatMap((cell) => {
-    const own = controls.find(({ runtime, transport }) => runtime === cell.runtime && transport === cell.transport);
-    const added = own === undefined ? [] : [{ text: cell.control ? '' : formatAdded(cell, own) }];
-    const range = own === undefined ? [] : [{ text: '' }];
-    return [[...medianRow(cell, shown), ...added], ...(rounds > 1 ? [[...rangeRow(cell, shown), ...range]] : [])];
+/** Cells that can be compared stand in one table. Servers that are reached by WebSocket are among those of any client. */
+function groupTitle({ dimensions }: ReportCell): string {
+  const { batch, connections } = dimensions;
+  return `batch ${batch}, ${connections} connection${connections === 1 ? '' : 's'}`;
+}
+
+function formatGroup(cells: readonly ReportCell[], shown: readonly FigureColumn[], controls: boolean): string {
+  const added: FigureColumn = {
+    title: 'added µs/op',
+    figure: (cell) => addedMicrosPerOp(cell, cells),
+    format: formatNumber,
+  };
+  const several = new Set(cells.map(clientLabel)).size > 1;
+  return renderCells({
+    label: (cell) => `${serverLabel(cell)}${several ? ` < ${clientLabel(cell)}` : ''}`,
+    columns: controls ? [...shown, added] : shown,
+    cells,
   });
-  return renderTable(head, rows);
 }
 
-/** What the cell costs beyond its control. */
-function formatAdded(cell: MatrixCell, control: MatrixCell): string {
-  return formatNumber(cell.figures.serverMicrosPerOp.median - control.figures.serverMicrosPerOp.median);
+/** What the cell costs beyond its control, of the medians. */
+function addedMicrosPerOp(cell: ReportCell, cells: readonly ReportCell[]): number | undefined {
+  if (cell.dimensions.control === true) return undefined;
+  const control = cells.find((one) => one.dimensions.control === true && rowLabel(one) === rowLabel(cell));
+  if (control === undefined) return undefined;
+  return cell.figures.serverMicrosPerOp!.median - control.figures.serverMicrosPerOp!.median;
 }
 
-/** Controls are not compared: they do no work. */
-function medianRow(
-  { transport, runtime, control, generatorLimited, figures }: MatrixCell,
-  shown: readonly FigureColumn[],
-): Cell[] {
-  return [
-    { text: `${control ? CONTROL_MARK : ''}${cellLabel(transport, runtime)}` },
-    ...shown.map(({ figure, format }): Cell => {
-      const value = figures[figure].median;
-      const bound = generatorLimited && figure === 'opsPerSecond' ? `${BOUND_MARK} ` : '';
-      const text = `${bound}${format(value)}`;
-      return control ? { text } : { text, value };
-    }),
-  ];
+function rowLabel(cell: ReportCell): string {
+  const { transport, runtime } = cell.dimensions;
+  return `${cellLabel(transport!, runtime!)} < ${clientLabel(cell)}`;
 }
 
-function rangeRow({ figures }: MatrixCell, shown: readonly FigureColumn[]): Cell[] {
-  return [
-    { text: '' },
-    ...shown.map(({ figure, format }) => {
-      return { text: formatRange(figures[figure], format) };
-    }),
-  ];
+function serverLabel({ dimensions }: ReportCell): string {
+  const { transport, runtime, control } = dimensions;
+  return `${control === true ? CONTROL_MARK : ''}${cellLabel(transport!, runtime!)}`;
+}
+
+function clientLabel({ dimensions }: ReportCell): string {
+  return cellLabel(dimensions.clientTransport!, dimensions.clientRuntime!);
 }
 
 /** Microseconds without a unit: whole ones, unless there are few. */
