@@ -51,7 +51,7 @@ class DenoWsTransport implements Transport {
       await server.finished;
     };
     return {
-      address: listener.address,
+      ...listener,
       close: (graceMs) => {
         closed ??= close(graceMs);
         return closed;

@@ -2,6 +2,7 @@
  * What every listener has in common: which connections are open, when the turn ends, and the orderly end of it all.
  */
 import { clearInterval, setImmediate, setInterval } from 'node:timers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Address,
   type Connection,
@@ -55,6 +56,7 @@ export class Serving {
     this.#ticks = setInterval(() => this.#handler.tick(), TICK_MS);
     return {
       address,
+      requestTurn: () => this.delivered(),
       close: (graceMs) => {
         this.#closed ??= this.#close(graceMs, stopListening);
         return this.#closed;
@@ -90,12 +92,25 @@ export class Serving {
     if (this.#handler.turnEnd()) this.delivered();
   };
 
+  /** What was executed is answered: its replies are given to the connections before these end. */
+  async #lastTurns(graceMs: number): Promise<void> {
+    for (let turns = 0; turns < LAST_TURNS_MAX; turns++) {
+      if (this.#handler.turnEnd()) continue;
+      const settled = this.#handler.settled?.();
+      if (settled === undefined) return;
+      const grace = new AbortController();
+      const graceEnd = sleep(Math.min(graceMs, TIMER_MS_MAX), true, grace).catch(() => false);
+      const isOver = await Promise.race([settled, graceEnd]);
+      grace.abort();
+      if (isOver) return;
+    }
+  }
+
   /** The end as `Listener.close` promises it. */
   async #close(graceMs: number, stopListening: () => unknown): Promise<void> {
     clearInterval(this.#ticks);
     await stopListening();
-    // What was executed is answered: its replies are given to the connections before these end.
-    for (let turns = 0; turns < LAST_TURNS_MAX && this.#handler.turnEnd(); turns++);
+    await this.#lastTurns(graceMs);
     this.#finished = true;
     for (const connection of this.#open) connection.finish();
     if (this.#open.size === 0) return;

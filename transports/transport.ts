@@ -39,6 +39,11 @@ export interface ServerHandler {
   turnEnd(): boolean;
   /** Called about every `TICK_MS` while the listener is open, whether anything happens or not. */
   tick(): void;
+  /**
+   * Resolves when replies that wait for something else than their peers were given to the connections; undefined when none
+   * does. The listener's `close` waits for it. Default: none ever does.
+   */
+  settled?(): Promise<void> | undefined;
   /** Where bytes that arrive are best put. Default: wherever the transport likes. */
   readonly room?: ReceiveRoom | undefined;
 }
@@ -78,8 +83,24 @@ export interface Listener {
    * `graceMs` (milliseconds) the rest is destroyed. Twice is fine: the second call gets the same promise.
    */
   close(graceMs: number): Promise<void>;
+  /** Has `turnEnd` called soon, although nothing was delivered: the handler has work that something else brought. */
+  requestTurn(): void;
   /** What other threads need of a thread that the transport blocks. Default: it blocks none. */
   readonly thread?: BlockedThread | undefined;
+  /** Writes files by the way the transport carries bytes. Default: it has nothing better for that than the runtime. */
+  readonly files?: FileWriter | undefined;
+}
+
+/** Files, written and synced without waiting, in the transport's own turns. */
+export interface FileWriter {
+  /** Whether it can be used: as long as the listener is not closed. */
+  readonly isOpen: boolean;
+  /**
+   * Writes all of `bytes`, which may be none, at `offset` of the file that `descriptor` is open on; then, if `sync`, makes
+   * durable what was written up to now. `done` is called once, not before this returns, with the error that the system gave if
+   * it gave one: how much was written is unknown then. The bytes MUST stay unchanged until that.
+   */
+  write(descriptor: number, offset: number, bytes: Uint8Array, sync: boolean, done: (error?: Error) => void): void;
 }
 
 export interface Transport {

@@ -250,10 +250,10 @@ export class Shard {
     if (this.#log?.hasFailed) this.#giveUp();
   }
 
-  /** Resolves when all that was executed is answered. */
-  async settled(): Promise<void> {
-    if (this.#held.isEmpty) return;
-    await new Promise<void>((resolve) => {
+  /** Resolves when all that was executed is answered; undefined when it is. */
+  settled(): Promise<void> | undefined {
+    if (this.#held.isEmpty) return undefined;
+    return new Promise((resolve) => {
       this.#allSettled = resolve;
     });
   }

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { type ServedConnection, Serving } from '../../transports/serving.ts';
 
 /** A `Serving` with one connection, whose turns leave work as `waits` says; `events` is what happened, in order. */
-function serve(waits: (turns: number) => boolean) {
+function serve(waits: (turns: number) => boolean, settled?: () => Promise<void> | undefined) {
   const events: string[] = [];
   let turns = 0;
   const serving = new Serving({
@@ -13,8 +13,9 @@ function serve(waits: (turns: number) => boolean) {
       return waits(++turns);
     },
     tick() {},
+    ...(settled === undefined ? {} : { settled }),
   });
-  const { close } = serving.listener({ kind: 'memory', name: 'serving' }, () => {});
+  const { close, requestTurn } = serving.listener({ kind: 'memory', name: 'serving' }, () => {});
   const connection: ServedConnection = {
     framing: 'stream',
     pendingBytes: 0,
@@ -26,7 +27,7 @@ function serve(waits: (turns: number) => boolean) {
     finish: () => events.push('finish'),
   };
   serving.opened(connection);
-  return { serving, close, connection, events };
+  return { serving, close, requestTurn, connection, events };
 }
 
 const immediates = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
@@ -52,4 +53,44 @@ test('who never has enough of turns can not hold up the end', async () => {
   expect(events.at(-1)).toBe('finish');
   serving.gone(connection);
   await closed;
+});
+
+test('a turn that was asked for comes, once', async () => {
+  const { close, requestTurn, connection, events, serving } = serve(() => false);
+  requestTurn();
+  requestTurn();
+  expect(events).toEqual([]);
+  await immediates();
+  expect(events).toEqual(['turn']);
+  const closed = close(60_000);
+  await immediates();
+  serving.gone(connection);
+  await closed;
+});
+
+test('replies that wait for something else are awaited before the connections are finished', async () => {
+  const waits: (() => void)[] = [];
+  let isSettled = false;
+  const { serving, close, connection, events } = serve(
+    () => false,
+    () => (isSettled ? undefined : new Promise((resolve) => waits.push(resolve))),
+  );
+  const closed = close(60_000);
+  await immediates();
+  expect(events).toEqual(['turn']);
+  isSettled = true;
+  waits[0]!();
+  await immediates();
+  expect(events).toEqual(['turn', 'turn', 'finish']);
+  serving.gone(connection);
+  await closed;
+});
+
+test('but no longer than the time of grace', async () => {
+  const { close, events } = serve(
+    () => false,
+    () => new Promise(() => {}),
+  );
+  await close(10);
+  expect(events).toEqual(['turn', 'finish']);
 });

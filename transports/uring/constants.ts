@@ -39,20 +39,24 @@ export const IORING_RSRC_REGISTER_SPARSE = 1 << 0;
 
 // Operations.
 export const IORING_OP_NOP = 0;
+export const IORING_OP_FSYNC = 3;
 export const IORING_OP_TIMEOUT = 11;
 export const IORING_OP_ACCEPT = 13;
 export const IORING_OP_ASYNC_CANCEL = 14;
 export const IORING_OP_CONNECT = 16;
 export const IORING_OP_CLOSE = 19;
 export const IORING_OP_READ = 22;
+export const IORING_OP_WRITE = 23;
 export const IORING_OP_SEND = 26;
 export const IORING_OP_RECV = 27;
 export const IORING_OP_SHUTDOWN = 34;
 
 // Flags of an SQE, and what its other fields may say.
 export const IOSQE_FIXED_FILE = 1 << 0;
+export const IOSQE_IO_LINK = 1 << 2;
 export const IOSQE_BUFFER_SELECT = 1 << 5;
 export const IOSQE_CQE_SKIP_SUCCESS = 1 << 6;
+export const IORING_FSYNC_DATASYNC = 1 << 0;
 export const IORING_ACCEPT_MULTISHOT = 1 << 0;
 export const IORING_RECV_MULTISHOT = 1 << 1;
 export const IORING_FILE_INDEX_ALLOC = 0xffff_ffff;
@@ -89,7 +93,7 @@ export const layout = {
     off: 8, // u64
     addr: 16, // u64
     len: 24, // u32
-    op_flags: 28, // u32: msg_flags, accept_flags, cancel_flags, timeout_flags, …
+    op_flags: 28, // u32: msg_flags, accept_flags, cancel_flags, fsync_flags, …
     user_data: 32, // u64
     buf_group: 40, // u16
     file_index: 44, // u32
@@ -124,6 +128,7 @@ export const RLIMIT_NOFILE = 7;
 
 // What operations fail with.
 export const EINTR = 4;
+export const EIO = 5;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
 export const EBUSY = 16;

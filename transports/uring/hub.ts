@@ -8,6 +8,7 @@ import { BufferGroup } from './buffers.ts';
 import { UringConnection } from './connection.ts';
 import { connectSocket } from './connector.ts';
 import { ECANCELED } from './constants.ts';
+import { UringFiles } from './files.ts';
 import { Loop } from './loop.ts';
 import { connectingSocket, descriptorLimit, type ListeningSocket, type Sockaddr } from './sockets.ts';
 
@@ -74,9 +75,11 @@ export class Hub {
       this.#freePlaces.push(place);
       if (address.kind === 'unix') removeUnixPath(address.path);
     });
+    const files = new UringFiles(loop);
     const close = async (graceMs: number): Promise<void> => {
       this.#closing++;
       await listener.close(graceMs);
+      await files.close();
       this.#closing--;
       this.#gone();
       if (this.#open === 0) await loop.closed;
@@ -84,7 +87,9 @@ export class Hub {
     let closed: Promise<void> | undefined;
     return {
       address,
+      requestTurn: () => listener.requestTurn(),
       thread: loop.handOver(),
+      files,
       close(graceMs) {
         closed ??= close(graceMs);
         return closed;

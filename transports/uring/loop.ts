@@ -161,6 +161,11 @@ export class Loop {
     }
   }
 
+  /** Makes sure that the next `count` SQEs are handed over together, as those that are linked must be. */
+  reserveSqes(count: number): void {
+    while (this.ring.sqEntries - this.ring.sqReady() < count) this.#enter(0);
+  }
+
   /** Fills in whom an SQE completes for. */
   tag(sqe: number, target: number, what: number): void {
     sqeSetUserData(this.ring.sqes, sqe, target, what);

@@ -5,16 +5,19 @@
 import {
   IORING_ACCEPT_MULTISHOT,
   IORING_FILE_INDEX_ALLOC,
+  IORING_FSYNC_DATASYNC,
   IORING_OP_ACCEPT,
   IORING_OP_ASYNC_CANCEL,
   IORING_OP_CLOSE,
   IORING_OP_CONNECT,
+  IORING_OP_FSYNC,
   IORING_OP_NOP,
   IORING_OP_READ,
   IORING_OP_RECV,
   IORING_OP_SEND,
   IORING_OP_SHUTDOWN,
   IORING_OP_TIMEOUT,
+  IORING_OP_WRITE,
   IORING_RECV_MULTISHOT,
   IOSQE_BUFFER_SELECT,
   layout,
@@ -88,6 +91,18 @@ export function prepRead(sqes: Sqes, sqe: number, fd: number, address: number, l
   prep(sqes, sqe, IORING_OP_READ, fd, address, length, 0);
   sqes[sqe + OFF] = -1;
   sqes[sqe + OFF + 1] = -1;
+}
+
+/** Writes at an offset. */
+export function prepWrite(sqes: Sqes, sqe: number, fd: number, address: number, length: number, offset: number): void {
+  prep(sqes, sqe, IORING_OP_WRITE, fd, address, length, 0);
+  sqes[sqe + OFF] = offset | 0;
+  sqes[sqe + OFF + 1] = (offset / WORD) | 0;
+}
+
+/** Makes durable what was written to a file, and what is needed to read it. */
+export function prepFdatasync(sqes: Sqes, sqe: number, fd: number): void {
+  prep(sqes, sqe, IORING_OP_FSYNC, fd, 0, 0, IORING_FSYNC_DATASYNC);
 }
 
 /** Completes with -ETIME after the `__kernel_timespec` at `address`. */
