@@ -110,6 +110,8 @@ export interface Engine {
   readonly limits: EngineLimits;
   /** What `execute` permits; it may be changed by the host while an operation is answered. Default: everything. */
   access: Access;
+  /** Whether writes can be made durable; while not, they do nothing and answer LOG, whoever asks. Default: true. */
+  isWritable: boolean;
   /**
    * Makes room for `length` bytes of requests and returns its offset. The room keeps its content and place until the
    * next call with a greater `length`. Throws `RangeError` when the memory can't hold it.
@@ -124,7 +126,7 @@ export interface Engine {
    */
   execute(offset: number, length: number, nowMs: number): boolean;
   /**
-   * As `execute`, for redo bytes: neither limits nor `access` bind them, since what was accepted once is to be accepted again.
+   * As `execute`, for redo bytes: neither limits nor `access` nor `isWritable` bind them, since what was accepted once is to be accepted again.
    */
   replay(offset: number, length: number, nowMs: number): boolean;
   /** Where the output lies in `memory`. */

@@ -42,6 +42,7 @@ class MapEngine implements Engine {
   host: EngineHost | undefined;
   readonly limits: EngineLimits;
   access: Access = Access.FULL;
+  isWritable = true;
   outputOffset = 0;
   outputBytes = 0;
 
@@ -129,13 +130,15 @@ class MapEngine implements Engine {
   }
 
   replay(offset: number, length: number, nowMs: number): boolean {
-    const { access } = this;
+    const { access, isWritable } = this;
     this.access = Access.FULL;
+    this.isWritable = true;
     this.#bounds = PROTOCOL_LIMITS;
     try {
       return this.execute(offset, length, nowMs);
     } finally {
       this.access = access;
+      this.isWritable = isWritable;
       this.#bounds = this.limits;
     }
   }
@@ -217,7 +220,7 @@ class MapEngine implements Engine {
     const request = this.#request;
     const elements = request.arrayHeader();
     const code = elements > 0 ? request.integer() : undefined;
-    if (this.access !== Access.FULL) this.#expectPermitted(Number(code));
+    if (this.access !== Access.FULL || !this.isWritable) this.#expectPermitted(Number(code));
     if (elements < 0) throw refusals.operationKind;
     const given = elements - 1;
     switch (Number(code)) {
@@ -313,7 +316,8 @@ class MapEngine implements Engine {
   #expectPermitted(code: number): void {
     if (code === Op.HELLO || code === Op.AUTH) return;
     if (this.access === Access.NONE) throw refusals.unauthenticated;
-    if (WRITES.has(code)) throw refusals.readOnly;
+    if (!WRITES.has(code)) return;
+    throw this.access === Access.FULL ? refusals.unwritable : refusals.readOnly;
   }
 
   // Operations

@@ -50,6 +50,8 @@ export const refusals = {
   // Of who asks.
   unauthenticated: new Refusal(ErrorCode.AUTH, 'not authenticated'),
   readOnly: new Refusal(ErrorCode.AUTH, 'this token may only read'),
+  // Of the state of the log.
+  unwritable: new Refusal(ErrorCode.LOG, 'not done: the log has failed'),
   // Of the operation's form.
   operationKind: new Refusal(ErrorCode.TYPE, 'operation is not an array'),
   operationCode: new Refusal(ErrorCode.OP, 'unknown operation'),

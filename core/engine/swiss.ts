@@ -24,7 +24,7 @@ interface Exports {
   seedAddress(): number;
   init(limitBytes: number, redo: number, firstSlot: number, lastSlot: number): number;
   setLimits(keyBytes: number, valueBytes: number, depth: number, operations: number, scanCount: number): void;
-  setAccess(access: number): void;
+  setAccess(access: number, isWritable: number): void;
   reserveInput(length: number): number;
   execute(address: number, length: number, nowMs: number): number;
   outputAddress(): number;
@@ -77,6 +77,7 @@ class SwissEngine implements Engine {
   readonly #exports: Exports;
   #memory: Uint8Array;
   #access: Access = Access.FULL;
+  #isWritable = true;
 
   constructor({ memoryBytesMax = MAX_ENGINE_BYTES, limits, redo = false, slots, seed = randomSeed() }: EngineOptions) {
     if (!(memoryBytesMax >= MEMORY_BYTES_MIN && memoryBytesMax <= MAX_ENGINE_BYTES)) {
@@ -131,12 +132,15 @@ class SwissEngine implements Engine {
 
   replay(offset: number, length: number, nowMs: number): boolean {
     const access = this.#access;
+    const isWritable = this.#isWritable;
     this.access = Access.FULL;
+    this.isWritable = true;
     this.#bind(PROTOCOL_LIMITS);
     try {
       return this.execute(offset, length, nowMs);
     } finally {
       this.access = access;
+      this.isWritable = isWritable;
       this.#bind(this.limits);
     }
   }
@@ -148,7 +152,17 @@ class SwissEngine implements Engine {
   set access(access: Access) {
     if (access === this.#access) return;
     this.#access = access;
-    this.#exports.setAccess(access);
+    this.#exports.setAccess(access, this.#isWritable ? 1 : 0);
+  }
+
+  get isWritable(): boolean {
+    return this.#isWritable;
+  }
+
+  set isWritable(isWritable: boolean) {
+    if (isWritable === this.#isWritable) return;
+    this.#isWritable = isWritable;
+    this.#exports.setAccess(this.#access, isWritable ? 1 : 0);
   }
 
   #bind({ keyBytesMax, valueBytesMax, depthMax, operationsMax, scanCountMax }: EngineLimits): void {

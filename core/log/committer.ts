@@ -115,6 +115,7 @@ export class Committer implements TurnLog {
     this.#isSyncing = false;
     this.#isLate = false;
     this.#failure = undefined;
+    this.host?.resumed();
   }
 
   /** Writes what is sealed, batch after batch, as long as none has to be waited for. */

@@ -147,7 +147,15 @@ export class Shard {
     this.#lender = new OutputLender(this.engine);
     this.#held = new HeldReplies(this.engine, this.#lender);
     this.#log = options.log;
-    if (this.#log !== undefined) this.#log.host = { settled: () => this.#settled(), failed: () => this.#giveUp() };
+    if (this.#log !== undefined) {
+      this.#log.host = {
+        settled: () => this.#settled(),
+        failed: () => this.#giveUp(),
+        resumed: () => {
+          this.engine.isWritable = true;
+        },
+      };
+    }
     this.room = receiveRoom(this.engine);
     this.restRoom = new RestRoom(this.engine);
   }
@@ -299,6 +307,7 @@ export class Shard {
     if (!log.hasFailed) return;
     this.#held.refuse(refuseResults);
     log.giveUp();
+    this.engine.isWritable = false;
     this.#heldLess();
   }
 

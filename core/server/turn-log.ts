@@ -30,4 +30,6 @@ export interface TurnLogHost {
   settled(): void;
   /** `hasFailed` has become true. */
   failed(): void;
+  /** After a failure, records are taken again. */
+  resumed(): void;
 }

@@ -250,9 +250,9 @@ describe('a failure', () => {
     file.finish(new Error('EIO'));
     expect(peer.take().map(codes)).toEqual([['LOG', 'LOG'], ['LOG'], ['LOG']]);
     expect(committer.info()).toMatchObject({ logState: 'read-only', logFailures: 1 });
-    handler.data(request([PING]));
+    handler.data(request([PING], [SET, 'k', 2], [GET, 'k']));
     shard.turnEnd();
-    expect(peer.take()).toEqual([['PONG']]);
+    expect(peer.take().map(codes)).toEqual([['PONG', 'LOG', 1]]);
     expect(file.underWay).toBe(0);
   });
 

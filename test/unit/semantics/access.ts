@@ -6,6 +6,7 @@ import { array, encode, fromHex, hex, wireError } from '../../support/bytes.ts';
 import { dump, type EngineFactory, elements, execute, hostOf, results } from '../../support/engines.ts';
 
 const NOT_AUTHENTICATED = wireError('AUTH', 'not authenticated');
+const UNWRITABLE = wireError('LOG', 'not done: the log has failed');
 const READ_ONLY = wireError('AUTH', 'this token may only read');
 
 /** For each operation an example that succeeds, and what it needs. */
@@ -75,6 +76,28 @@ export function accessSemantics(create: EngineFactory): void {
       }
     });
 
+    test.each(
+      Object.values(Access).flatMap((access) => (Object.keys(examples) as OpName[]).map((name) => ({ name, access }))),
+    )('$name with access $access while nothing can be made durable', ({ name, access }) => {
+      const bytes = encode([Op[name], ...examples[name].args]);
+      const [writable, unwritable] = [filled(), filled()];
+      writable.access = access;
+      unwritable.access = access;
+      unwritable.isWritable = false;
+      const expected = execute(writable, array([bytes]), 0);
+      const { reply, redo } = execute(unwritable, array([bytes]), 0);
+      const isRefused = access === Access.FULL && examples[name].needs === 'write';
+      expect(hex(elements(reply)[0]!)).toBe(hex(isRefused ? encode(UNWRITABLE) : elements(expected.reply)[0]!));
+      expect(redo.length).toBe(0);
+    });
+
+    test('writes are done again once they can be made durable', () => {
+      const engine = filled();
+      engine.isWritable = false;
+      engine.isWritable = true;
+      expect(hex(results(engine, [encode([Op.ADD, 'n', 1])], 0)[0]!)).toBe('02');
+    });
+
     test('without any, what is no operation at all is answered as the rest', () => {
       const engine = filled();
       engine.access = Access.NONE;
@@ -110,12 +133,14 @@ export function accessSemantics(create: EngineFactory): void {
     test('a replay is bound by none', () => {
       const engine = filled();
       engine.access = Access.NONE;
+      engine.isWritable = false;
       const payload = array([encode([Op.SET, 'k', 'replayed'])]);
       const offset = engine.reserveInput(payload.length);
       engine.memory.set(payload, offset);
       expect(engine.replay(offset, payload.length, 0)).toBe(true);
       engine.clearOutput();
       expect(engine.access).toBe(Access.NONE);
+      expect(engine.isWritable).toBe(false);
       engine.access = Access.FULL;
       expect(hex(results(engine, [encode([Op.GET, 'k'])], 0)[0]!)).toBe(hex(encode('replayed')));
     });

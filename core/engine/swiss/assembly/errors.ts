@@ -25,6 +25,7 @@ export const ERROR_MEMORY = 'MEMORY:memory limit reached';
 export const ERROR_REPLY = 'MEMORY:reply is larger than 67108864 bytes';
 
 export const ERROR_AUTH = 'AUTH:not authenticated';
+export const ERROR_UNWRITABLE = 'LOG:not done: the log has failed';
 export const ERROR_READ_ONLY = 'AUTH:this token may only read';
 
 export const ERROR_FRAME_NOT_ARRAY = 'FRAME:payload is not an array';

@@ -48,7 +48,11 @@ export const ACCESS_NONE: u32 = 2;
 
 export let access: u32 = ACCESS_FULL;
 
+/** Whether everything is permitted: then no operation needs to be looked at. */
+export let permitsAll = true;
+
 /** It holds from the next operation on. */
-export function setAccess(granted: u32): void {
+export function setAccess(granted: u32, isWritable: bool): void {
   access = granted;
+  permitsAll = granted == ACCESS_FULL && isWritable;
 }

@@ -21,6 +21,7 @@ import {
   ERROR_READ_ONLY,
   ERROR_REPLY,
   ERROR_TTL,
+  ERROR_UNWRITABLE,
   ERROR_VALUE_LENGTH,
   RESULT_BYTES_MAX,
   writeError,
@@ -33,6 +34,7 @@ import {
   keyBytesMax,
   LIMIT_KEY,
   LIMIT_VALUE,
+  permitsAll,
   scanCountMax,
   valueBytesMax,
 } from './limits';
@@ -177,7 +179,7 @@ export function executeOperation(operation: usize): void {
   const code = <u32>load<u16>(operation, CODE);
   const count = <u32>load<u16>(operation, ARGUMENTS);
   argument = load<u32>(operation, NEXT_ARGUMENT);
-  if (access != ACCESS_FULL && !isPermitted(code)) return;
+  if (!permitsAll && !isPermitted(code)) return;
   switch (code) {
     case GET:
       if (hasArguments(count, 1, 1) && hasKey(operation)) get(operation);
@@ -250,7 +252,7 @@ function isPermitted(code: u32): bool {
     return false;
   }
   if (!isWrite(code)) return true;
-  error(ERROR_READ_ONLY);
+  error(access == ACCESS_FULL ? ERROR_UNWRITABLE : ERROR_READ_ONLY);
   return false;
 }
 
