@@ -4,5 +4,12 @@ import { connectionsCommand } from './suites/connections/command.ts';
 import { engineCommand } from './suites/engine/command.ts';
 import { matrixCommand } from './suites/matrix/command.ts';
 import { startCommand } from './suites/start/command.ts';
+import { syscallsCommand } from './suites/syscalls/command.ts';
 
-export const benchCommands: readonly Command[] = [matrixCommand, connectionsCommand, engineCommand, startCommand];
+export const benchCommands: readonly Command[] = [
+  matrixCommand,
+  connectionsCommand,
+  engineCommand,
+  startCommand,
+  syscallsCommand,
+];

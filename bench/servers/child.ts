@@ -65,6 +65,13 @@ export class Child implements AsyncDisposable {
     if (signal.aborted) end();
   }
 
+  /** Its process id. Throws `ChildError` when it could not be started. */
+  get pid(): number {
+    const { pid } = this.#process;
+    if (pid === undefined) throw new ChildError(`${this.#name} can't be started`, null, '');
+    return pid;
+  }
+
   /** The end of what it has written on stderr. */
   get stderr(): string {
     return this.#stderr.trim();
@@ -87,6 +94,16 @@ export class Child implements AsyncDisposable {
   /** Writes one line on its stdin, which `nextOrder` reads. That it has ended is found out by who waits for its answer. */
   tell(line: string): void {
     this.#process.stdin.write(`${line}\n`, () => {});
+  }
+
+  /** Sends it a signal that makes it end, and resolves to what it still writes on stdout until it has, whatever with. */
+  async lastLines(signal: NodeJS.Signals): Promise<readonly string[]> {
+    this.#process.kill(signal);
+    const lines: string[] = [];
+    for (let next = await this.#lines.next(); next.done !== true; next = await this.#lines.next())
+      lines.push(next.value);
+    await this.#exit;
+    return lines;
   }
 
   /** Asks it to end, by closing its stdin and with SIGTERM, and resolves when it has. */
