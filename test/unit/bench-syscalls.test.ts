@@ -3,11 +3,13 @@ import { expect, test } from 'vitest';
 import { parsePerfCounts } from '../../bench/suites/syscalls/perf-tracer.ts';
 import { parseStraceCounts } from '../../bench/suites/syscalls/strace-tracer.ts';
 
+const ZERO = String.fromCharCode(0);
+
 test('the counts of perf stat: calls by name, the others together', () => {
   const counts = parsePerfCounts(
     [
       // A zero comes before the first line, since perf sends one along with its answer to an order.
-      '\x0a0,,raw_syscalls:sys_enter,7169261,100.00,,',
+      `${ZERO}120,,raw_syscalls:sys_enter,7169261,100.00,,`,
       '70,,syscalls:sys_enter_io_uring_enter,7169261,100.00,,',
       '0,,syscalls:sys_enter_read,7169261,100.00,,',
       '40,,syscalls:sys_enter_futex,5445953,100.00,,',
