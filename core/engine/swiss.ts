@@ -2,6 +2,7 @@
  * The engine `swiss`: a Swiss table in WebAssembly, written in AssemblyScript (`swiss/assembly/`). This file is its
  * JavaScript side: it makes an instance and keeps the view on its memory.
  */
+import { decodeBase64 } from '../base64.ts';
 import {
   Access,
   checkLimits,
@@ -230,8 +231,4 @@ class SwissEngine implements Engine {
 
 function randomSeed(): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(SEED_BYTES));
-}
-
-function decodeBase64(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }

@@ -5,11 +5,9 @@
  *
  *      0  magic           8   "RINGKVLG"
  *      8  version         4   1
- *     12  checksum        4   CRC32C of the bytes from 16 to 48
+ *     12  checksum        4   CRC32C of the bytes from 16 to 32
  *     16  salt            8   drawn anew for each use of the file
  *     24  index           8   which segment of the log it is, from 1
- *     32  size            8   bytes that were written beforehand
- *     40  reserved        8   0
  *
  * Record, at a multiple of 8:
  *
@@ -24,20 +22,19 @@
  *     44  body                request payloads in frames, as a client would send them
  */
 import { crc32c } from './crc32c.ts';
+import { BadHeaderChecksumError, BadMagicError, BadVersionError, type LogPlace, ShortReadError } from './errors.ts';
 
 export const LOG_VERSION = 1;
 
 /** The header of a segment has a page of its own, so that no write of records touches it. */
 export const SEGMENT_HEADER_BYTES = 4096;
-const SEGMENT_FIELDS_BYTES = 48;
+const SEGMENT_FIELDS_BYTES = 32;
 
 export const RECORD_HEADER_BYTES = 44;
 export const RECORD_ALIGNMENT_BYTES = 8;
 
 export const SALT_BYTES = 8;
 const MAGIC = new TextEncoder().encode('RINGKVLG');
-
-export const FieldOffset = { CHECKSUM: 0, HEADER_CHECKSUM: 4, SALT: 8 } as const;
 
 /** What makes a use of a segment's file differ from those before: random bytes. */
 export type Salt = Uint8Array;
@@ -49,7 +46,6 @@ export function randomSalt(): Salt {
 export interface SegmentHeader {
   readonly salt: Salt;
   readonly index: number;
-  readonly sizeBytes: number;
 }
 
 export interface RecordHeader {
@@ -70,14 +66,13 @@ export function align(bytes: number): number {
   return Math.ceil(bytes / RECORD_ALIGNMENT_BYTES) * RECORD_ALIGNMENT_BYTES;
 }
 
-export function encodeSegmentHeader({ salt, index, sizeBytes }: SegmentHeader): Uint8Array {
+export function encodeSegmentHeader({ salt, index }: SegmentHeader): Uint8Array {
   const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
   const view = new DataView(bytes.buffer);
   bytes.set(MAGIC);
   view.setUint32(8, LOG_VERSION, true);
   bytes.set(salt, 16);
   setUint64(view, 24, index);
-  setUint64(view, 32, sizeBytes);
   view.setUint32(12, crc32c(bytes.subarray(16, SEGMENT_FIELDS_BYTES)), true);
   return bytes;
 }
@@ -91,18 +86,89 @@ export function sealRecord(
   salt: Salt,
   fields: Omit<RecordHeader, 'checksum' | 'bodyBytes'>,
 ): number {
-  const view = new DataView(record.buffer, record.byteOffset, record.length);
-  record.set(salt, FieldOffset.SALT);
+  const view = viewOn(record);
+  record.set(salt, 8);
   setUint64(view, 16, fields.sequence);
   view.setFloat64(24, fields.timeMs, true);
   view.setUint32(32, record.length - RECORD_HEADER_BYTES, true);
   view.setUint32(36, fields.unsynced, true);
   view.setUint32(40, fields.previous, true);
-  const headerChecksum = crc32c(record.subarray(FieldOffset.SALT, RECORD_HEADER_BYTES));
+  const headerChecksum = crc32c(record.subarray(8, RECORD_HEADER_BYTES));
   const checksum = crc32c(record.subarray(RECORD_HEADER_BYTES), headerChecksum);
-  view.setUint32(FieldOffset.HEADER_CHECKSUM, headerChecksum, true);
-  view.setUint32(FieldOffset.CHECKSUM, checksum, true);
+  view.setUint32(4, headerChecksum, true);
+  view.setUint32(0, checksum, true);
   return checksum;
+}
+
+/**
+ * Reads the header that a segment begins with. Throws `ShortReadError`, `BadMagicError`, `BadVersionError` or
+ * `BadHeaderChecksumError`.
+ */
+export function decodeSegmentHeader(bytes: Uint8Array, place: LogPlace): SegmentHeader {
+  if (bytes.length < SEGMENT_HEADER_BYTES) {
+    throw new ShortReadError(place, `the file has ${bytes.length} bytes, but its header alone ${SEGMENT_HEADER_BYTES}`);
+  }
+  const view = viewOn(bytes);
+  checkFileStart(bytes, MAGIC, view.getUint32(8, true), place);
+  if (crc32c(bytes.subarray(16, SEGMENT_FIELDS_BYTES)) !== view.getUint32(12, true)) {
+    throw new BadHeaderChecksumError(place, 'the header of the segment differs from its checksum');
+  }
+  return { salt: bytes.slice(16, 16 + SALT_BYTES), index: getUint64(view, 24) };
+}
+
+/** Refuses a file that does not begin with `magic`, or whose version is not `LOG_VERSION`. */
+export function checkFileStart(bytes: Uint8Array, magic: Uint8Array, version: number, place: LogPlace): void {
+  if (magic.some((byte, i) => bytes[i] !== byte)) {
+    throw new BadMagicError(place, `the file does not begin with ${new TextDecoder().decode(magic)}`);
+  }
+  if (version !== LOG_VERSION) {
+    throw new BadVersionError(place, `the file has version ${version}, and only ${LOG_VERSION} is known`);
+  }
+}
+
+/** Why there is no record. */
+export type RecordFault =
+  /** Nothing here bears the segment's salt: it was never written, or in a former use of the file. */
+  | 'none'
+  /** The file ends before the record does. */
+  | 'short'
+  | 'header'
+  | 'body';
+
+/** The record of a segment that starts at `offset`, or why there is none. `view` is on all of `bytes`. */
+export function decodeRecord(
+  bytes: Uint8Array,
+  view: DataView,
+  offset: number,
+  salt: Salt,
+): RecordHeader | RecordFault {
+  const bodyStart = offset + RECORD_HEADER_BYTES;
+  if (bodyStart > bytes.length) return hasSalt(bytes, offset, salt) ? 'short' : 'none';
+  const headerChecksum = crc32c(bytes.subarray(offset + 8, bodyStart));
+  if (headerChecksum !== view.getUint32(offset + 4, true)) return hasSalt(bytes, offset, salt) ? 'header' : 'none';
+  if (!hasSalt(bytes, offset, salt)) return 'none';
+  const bodyBytes = view.getUint32(offset + 32, true);
+  if (bodyBytes > bytes.length - bodyStart) return 'short';
+  const checksum = view.getUint32(offset, true);
+  if (crc32c(bytes.subarray(bodyStart, bodyStart + bodyBytes), headerChecksum) !== checksum) return 'body';
+  return {
+    checksum,
+    sequence: getUint64(view, offset + 16),
+    timeMs: view.getFloat64(offset + 24, true),
+    bodyBytes,
+    unsynced: view.getUint32(offset + 36, true),
+    previous: view.getUint32(offset + 40, true),
+  };
+}
+
+/** Whether a record that starts at `offset` would have this salt. */
+export function hasSalt(bytes: Uint8Array, offset: number, salt: Salt): boolean {
+  for (let i = 0; i < SALT_BYTES; i++) if (bytes[offset + 8 + i] !== salt[i]) return false;
+  return true;
+}
+
+export function viewOn(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 export function setUint64(view: DataView, offset: number, value: number): void {

@@ -81,6 +81,11 @@ export class Log {
     return this.#sequence;
   }
 
+  /** Where the log ends with its last sealed record. */
+  get position(): LogPosition {
+    return { sequence: this.#sequence, checksum: this.#checksum };
+  }
+
   /** Sequence number of the last record that `synced` was told of. */
   get durableSequence(): number {
     return this.#durableSequence;

@@ -1,0 +1,62 @@
+/**
+ * Compaction: a snapshot of all closed segments takes their place. It needs neither the shard nor its engine, so it can be
+ * done by another thread: the last snapshot and the segments after it are executed on an engine of its own.
+ */
+import type { Engine } from '../engine/engine.ts';
+import type { Disk } from './disk.ts';
+import type { LogPosition } from './log.ts';
+import { replayLog } from './recovery.ts';
+import { fileBytes, fileName, listFiles, type PreparedSegment, prepareSegment } from './segments.ts';
+import { type SnapshotFile, writeSnapshot } from './snapshot-write.ts';
+
+/** Files that are kept to become segments again. */
+const SPARES_MAX = 2;
+
+/**
+ * Writes a snapshot of everything before segment `before`, all of which must have been closed, and removes what it includes. `engine` is empty and collects redo bytes. Throws a `LogError` when the log is damaged, and what the disk throws;
+ * then the log is as it was.
+ */
+export async function compact(disk: Disk, engine: Engine, before: number): Promise<SnapshotFile> {
+  const { end } = await replayLog(disk, engine, before);
+  const snapshot = await writeSnapshot(disk, engine, { ...end.position, nextSegment: before });
+  await removeBefore(disk, snapshot.nextSegment);
+  return snapshot;
+}
+
+/**
+ * Writes the whole state of a shard to new files, after which none of the old ones matters: the way on after a failed write or
+ * sync. `engine` holds the state after `position`, and must not change meanwhile; `index` is that of the segment to go on in,
+ * greater than that of any prepared yet. Throws what the disk throws; then it may be called again.
+ */
+export async function startOver(
+  disk: Disk,
+  engine: Engine,
+  position: LogPosition,
+  index: number,
+  segmentBytes?: number,
+): Promise<PreparedSegment> {
+  const segment = await prepareSegment(disk, index, segmentBytes);
+  await writeSnapshot(disk, engine, { ...position, nextSegment: index });
+  await removeBefore(disk, index);
+  return segment;
+}
+
+/**
+ * Removes what a durable snapshot has made useless: older snapshots, the segments before `nextSegment`, and what interrupted
+ * snapshots left. Some segments become spare files.
+ */
+export async function removeBefore(disk: Disk, nextSegment: number): Promise<void> {
+  const files = await listFiles(disk);
+  let spares = files.filter(({ kind }) => kind === 'spare').length;
+  const sizeBytes = await fileBytes(disk, fileName(nextSegment, 'log'));
+  for (const { name, kind, index } of files) {
+    if (index >= nextSegment || kind === 'spare' || kind === 'broken') continue;
+    const isRecycled = kind === 'log' && spares < SPARES_MAX && (await fileBytes(disk, name)) === sizeBytes;
+    if (!isRecycled) await disk.remove(name);
+    else {
+      await disk.rename(name, fileName(index, 'spare'));
+      spares++;
+    }
+  }
+  await disk.syncDirectory();
+}

@@ -1,0 +1,236 @@
+/**
+ * Reading the segments of a log, and telling a torn write from damage.
+ *
+ * A power loss takes from what was not synced any part, so the end of a log may be a record that is not whole, and behind it
+ * others that are. But each record tells how far the log was durable when it was sealed: what a later one calls durable and
+ * is not whole was whole once. That is damage, as is everything missing from a segment that has a successor in use, since a
+ * segment is synced before the next one gets its first record.
+ */
+import type { Disk } from './disk.ts';
+import {
+  BadBodyChecksumError,
+  BadHeaderChecksumError,
+  BrokenChainError,
+  type LogError,
+  type LogPlace,
+  MisplacedSegmentError,
+  MissingSegmentError,
+  ShortReadError,
+} from './errors.ts';
+import {
+  decodeRecord,
+  decodeSegmentHeader,
+  hasSalt,
+  RECORD_ALIGNMENT_BYTES,
+  RECORD_HEADER_BYTES,
+  type RecordFault,
+  type RecordHeader,
+  recordBytes,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+  viewOn,
+} from './format.ts';
+import type { LogPosition } from './log.ts';
+import { closing, fileName, type LogFile } from './segments.ts';
+
+/** Called for each record, in order. `body` is lent until it returns. */
+export type RecordReader = (record: RecordHeader, body: Uint8Array, place: LogPlace) => void;
+
+/** What follows the last whole record of a log. */
+export interface Tear {
+  /** Unit: bytes, from where the whole records end. */
+  readonly bytes: number;
+  /** Whole records in it. */
+  readonly records: number;
+}
+
+/** Where the records of a log end. */
+export interface LogEnd {
+  readonly position: LogPosition;
+  /** The last segment that was written to; undefined when none was. */
+  readonly segment: LogFile | undefined;
+  /** Where in it the whole records end. */
+  readonly offset: number;
+  /** Where in it the records begin that are not known to be durable. */
+  readonly unsyncedOffset: number;
+  readonly tear: Tear | undefined;
+  readonly records: number;
+  /** Bytes of the segments up to the end. */
+  readonly bytes: number;
+}
+
+/**
+ * Reads all records of `segments`, which are those from index `first` on, after `position`. Throws a `LogError` at the first
+ * damage; the records before it were read then.
+ */
+export async function readRecords(
+  disk: Disk,
+  segments: readonly LogFile[],
+  first: number,
+  position: LogPosition,
+  onRecord: RecordReader,
+): Promise<LogEnd> {
+  let end: LogEnd = {
+    position,
+    segment: undefined,
+    offset: SEGMENT_HEADER_BYTES,
+    unsyncedOffset: SEGMENT_HEADER_BYTES,
+    tear: undefined,
+    records: 0,
+    bytes: 0,
+  };
+  let torn: LogError | undefined;
+  for (const [i, segment] of segments.entries()) {
+    const place = { directory: disk.path, file: fileName(first + i, 'log'), offset: 0 };
+    if (segment.index !== first + i) {
+      throw new MissingSegmentError(place, `this segment is missing, but ${segment.name} is there`);
+    }
+    const walk = new SegmentWalk(disk, segment, await readWhole(disk, segment.name));
+    const found = walk.read(end, onRecord);
+    if (found.fault === undefined && found.records === 0) continue;
+    // The segments before were synced before this one was written to.
+    if (torn !== undefined) throw torn;
+    torn = found.fault;
+    end = {
+      position: found.position,
+      segment,
+      offset: found.offset,
+      unsyncedOffset: found.unsyncedOffset,
+      tear: found.tear,
+      records: end.records + found.records,
+      bytes: end.bytes + found.offset,
+    };
+  }
+  return end;
+}
+
+/** What one segment holds. */
+interface SegmentEnd extends Pick<LogEnd, 'position' | 'offset' | 'unsyncedOffset' | 'tear' | 'records'> {
+  /** What is wrong with the first record that is not whole, if there is one. */
+  readonly fault: LogError | undefined;
+}
+
+class SegmentWalk {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #header: SegmentHeader;
+  readonly #directory: string;
+  readonly #file: string;
+
+  constructor(disk: Disk, { name, index }: LogFile, bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = viewOn(bytes);
+    this.#directory = disk.path;
+    this.#file = name;
+    this.#header = decodeSegmentHeader(bytes, this.#place(0));
+    if (this.#header.index !== index) {
+      throw new MisplacedSegmentError(
+        this.#place(0),
+        `this is segment ${this.#header.index} under the name of another`,
+      );
+    }
+  }
+
+  read(before: LogEnd, onRecord: RecordReader): SegmentEnd {
+    let { position } = before;
+    let offset = SEGMENT_HEADER_BYTES;
+    const offsets: number[] = [];
+    let unsynced = 0;
+    let fault: RecordFault;
+    for (;;) {
+      const record = this.#record(offset);
+      if (typeof record === 'string') {
+        fault = record;
+        break;
+      }
+      this.#checkChain(record, position, offset, before);
+      const start = offset + RECORD_HEADER_BYTES;
+      onRecord(record, this.#bytes.subarray(start, start + record.bodyBytes), this.#place(offset));
+      position = { sequence: record.sequence, checksum: record.checksum };
+      unsynced = record.unsynced;
+      offsets.push(offset);
+      offset += recordBytes(record.bodyBytes);
+    }
+    const tear = this.#tear(offset, fault, position.sequence);
+    return {
+      position,
+      offset,
+      unsyncedOffset: unsynced === 0 ? offset : offsets[Math.max(0, offsets.length - unsynced)]!,
+      records: offsets.length,
+      tear,
+      fault: tear && this.#error(offset, fault),
+    };
+  }
+
+  #record(offset: number): RecordHeader | RecordFault {
+    return decodeRecord(this.#bytes, this.#view, offset, this.#header.salt);
+  }
+
+  #checkChain({ sequence, previous }: RecordHeader, position: LogPosition, offset: number, before: LogEnd): void {
+    if (sequence === position.sequence + 1 && previous === position.checksum) return;
+    const follows = `record ${sequence} does not follow record ${position.sequence}`;
+    if (offset > SEGMENT_HEADER_BYTES || before.segment === undefined) {
+      throw new BrokenChainError(this.#place(offset), follows);
+    }
+    const end = { directory: this.#directory, file: before.segment.name, offset: before.offset };
+    throw new BrokenChainError(end, `the records end here, and in ${this.#file} ${follows}`);
+  }
+
+  /** What follows the whole records, which end at `offset`. Throws when that was durable once. */
+  #tear(offset: number, fault: RecordFault, sequence: number): Tear | undefined {
+    let end = offset;
+    let records = 0;
+    for (let at = offset + RECORD_ALIGNMENT_BYTES; at + RECORD_HEADER_BYTES <= this.#bytes.length; ) {
+      const later = hasSalt(this.#bytes, at, this.#header.salt) ? this.#record(at) : 'none';
+      if (typeof later === 'string') {
+        at += RECORD_ALIGNMENT_BYTES;
+        continue;
+      }
+      if (later.sequence - later.unsynced > sequence) {
+        throw this.#error(
+          offset,
+          fault,
+          `, but record ${later.sequence}, whole at offset ${at}, says that it was durable`,
+        );
+      }
+      records++;
+      at += recordBytes(later.bodyBytes);
+      end = at;
+    }
+    if (records === 0 && fault === 'none') return undefined;
+    return { records, bytes: Math.max(end, this.#faultyEnd(offset, fault)) - offset };
+  }
+
+  /** Where a record ends that is not whole, as far as that can be told. */
+  #faultyEnd(offset: number, fault: RecordFault): number {
+    const isHeaderWhole = fault === 'body' || (fault === 'short' && offset + RECORD_HEADER_BYTES <= this.#bytes.length);
+    const bodyBytes = isHeaderWhole ? this.#view.getUint32(offset + 32, true) : 0;
+    return Math.min(offset + recordBytes(bodyBytes), this.#bytes.length);
+  }
+
+  #error(offset: number, fault: RecordFault, more = ''): LogError {
+    const place = this.#place(offset);
+    switch (fault) {
+      case 'none':
+        return new BrokenChainError(place, `a record is missing here${more}`);
+      case 'short':
+        return new ShortReadError(place, `the file ends within a record${more}`);
+      case 'header':
+        return new BadHeaderChecksumError(place, `the header of a record differs from its checksum${more}`);
+      case 'body':
+        return new BadBodyChecksumError(place, `the body of a record differs from its checksum${more}`);
+    }
+  }
+
+  #place(offset: number): LogPlace {
+    return { directory: this.#directory, file: this.#file, offset };
+  }
+}
+
+async function readWhole(disk: Disk, name: string): Promise<Uint8Array> {
+  return closing(await disk.open(name), async (file) => {
+    const bytes = new Uint8Array(await file.size());
+    const length = await file.read(0, bytes);
+    return bytes.subarray(0, length);
+  });
+}

@@ -1,0 +1,158 @@
+/**
+ * Recovery: what a shard does before it serves. The newest snapshot and the records after it are executed on an empty
+ * engine, as they were executed when they were new; then the log is closed where it ends, and goes on in another segment.
+ */
+import type { Engine } from '../engine/engine.ts';
+import { Op } from '../protocol.ts';
+import type { Disk } from './disk.ts';
+import { LogError, MissingSegmentError } from './errors.ts';
+import type { LogPosition } from './log.ts';
+import { type LogEnd, readRecords } from './records.ts';
+import { replayBody } from './replay.ts';
+import { closing, fileName, type LogFile, listFiles } from './segments.ts';
+import { loadSnapshot } from './snapshot-load.ts';
+import type { SnapshotFile } from './snapshot-write.ts';
+
+/** The end of a log that was cut off: it was being written when the power went, and was not known to be durable. */
+export interface TornTail {
+  /** The file it was in, and where. */
+  readonly file: string;
+  readonly offset: number;
+  readonly bytes: number;
+  /** Records in it that were whole. */
+  readonly records: number;
+  /** The file it is kept in, for whoever wants to look. */
+  readonly keptAs: string;
+}
+
+/** What recovery found. */
+export interface Recovered {
+  /** Where the log ends. All up to there is durable now. */
+  readonly position: LogPosition;
+  /** Index of the segment to be prepared and appended to. */
+  readonly nextSegment: number;
+  /** The snapshot that was loaded; undefined when there was none. */
+  readonly snapshot: SnapshotFile | undefined;
+  /** A newer snapshot that was damaged, so that an older one and more of the log were used. */
+  readonly damagedSnapshot: LogError | undefined;
+  /** Records that were executed after the snapshot. */
+  readonly records: number;
+  /** Bytes of the segments after the snapshot, up to the last record. */
+  readonly logBytes: number;
+  readonly torn: TornTail | undefined;
+}
+
+/**
+ * Rebuilds a shard's state in `engine`, which is empty and collects redo bytes; those, and its replies, are of no use after
+ * it. `disk` may be empty: a shard's first start.
+ *
+ * Throws a `LogError` when the log is damaged. Then nothing on the disk was changed.
+ */
+export async function recover(disk: Disk, engine: Engine): Promise<Recovered> {
+  const { snapshot, damagedSnapshot, end } = await replayLog(disk, engine);
+  const torn = end.segment && (await closeLog(disk, end.segment, end));
+  const last = end.segment?.index ?? (snapshot?.nextSegment ?? 1) - 1;
+  return {
+    position: end.position,
+    nextSegment: last + 1,
+    snapshot,
+    damagedSnapshot,
+    records: end.records,
+    logBytes: end.bytes,
+    torn,
+  };
+}
+
+export interface Replayed {
+  readonly snapshot: SnapshotFile | undefined;
+  readonly damagedSnapshot: LogError | undefined;
+  readonly end: LogEnd;
+}
+
+/**
+ * Executes the newest snapshot and the segments after it, those from `before` on excepted, on an empty engine, and changes
+ * nothing on the disk. Throws a `LogError` when the log is damaged.
+ */
+export async function replayLog(disk: Disk, engine: Engine, before = Infinity): Promise<Replayed> {
+  const files = (await listFiles(disk)).filter(({ index }) => index <= before);
+  const segments = files.filter(({ kind, index }) => kind === 'log' && index < before);
+  const { snapshot, damagedSnapshot } = await replaySnapshot(disk, files, segments, engine);
+  const first = snapshot?.nextSegment ?? 1;
+  const after = segments.filter(({ index }) => index >= first);
+  if (after.length === 0 && snapshot !== undefined && before === Infinity) {
+    const place = { directory: disk.path, file: fileName(first, 'log'), offset: 0 };
+    throw new MissingSegmentError(place, `this segment is missing, but ${snapshot.name} says that it was there`);
+  }
+  const start = { sequence: snapshot?.sequence ?? 0, checksum: snapshot?.checksum ?? 0 };
+  const end = await readRecords(disk, after, first, start, (record, body, place) => {
+    replayBody(engine, body, record.timeMs, place);
+  });
+  return { snapshot, damagedSnapshot, end };
+}
+
+/** Loads the newest snapshot that is whole and whose segments are there. */
+async function replaySnapshot(
+  disk: Disk,
+  files: readonly LogFile[],
+  segments: readonly LogFile[],
+  engine: Engine,
+): Promise<Pick<Replayed, 'snapshot' | 'damagedSnapshot'>> {
+  let damagedSnapshot: LogError | undefined;
+  for (const { name, index } of files.filter(({ kind }) => kind === 'snapshot').reverse()) {
+    // An older one will do only if nothing of what followed it was removed.
+    const isContinued = damagedSnapshot === undefined || segments.some((segment) => segment.index === index);
+    if (!isContinued) break;
+    try {
+      return { snapshot: await loadSnapshot(disk, name, engine), damagedSnapshot };
+    } catch (error) {
+      if (!(error instanceof LogError) || error.code === 'REPLAY') throw error;
+      damagedSnapshot ??= error;
+      clear(engine);
+    }
+  }
+  // Without a snapshot the log has to be there from its first segment on.
+  if (damagedSnapshot !== undefined && segments[0]?.index !== 1) throw damagedSnapshot;
+  return { snapshot: undefined, damagedSnapshot };
+}
+
+function clear(engine: Engine): void {
+  const request = new Uint8Array([0x91, 0x91, Op.CLEAR]);
+  const offset = engine.reserveInput(request.length);
+  engine.memory.set(request, offset);
+  engine.execute(offset, request.length, 0);
+  engine.clearOutput();
+}
+
+/**
+ * Ends a segment where its whole records end, and makes that durable. What lies behind is kept aside, if it was written in
+ * this use of the file.
+ */
+async function closeLog(disk: Disk, segment: LogFile, end: LogEnd): Promise<TornTail | undefined> {
+  const { offset, unsyncedOffset, tear } = end;
+  return closing(await disk.open(segment.name), async (file) => {
+    let torn: TornTail | undefined;
+    if (tear !== undefined) {
+      const keptAs = fileName(segment.index, 'broken');
+      const bytes = new Uint8Array(tear.bytes);
+      const length = await file.read(offset, bytes);
+      await writeAside(disk, keptAs, bytes.subarray(0, length));
+      torn = { ...tear, file: segment.name, offset, keptAs };
+    }
+    // The system may have failed to write these, have said so to a server that is gone, and take them for written now.
+    const unsynced = new Uint8Array(offset - unsyncedOffset);
+    await file.read(unsyncedOffset, unsynced);
+    await file.write(unsyncedOffset, unsynced);
+    await file.truncate(offset);
+    await file.sync();
+    return torn;
+  });
+}
+
+async function writeAside(disk: Disk, name: string, bytes: Uint8Array): Promise<void> {
+  if ((await disk.list()).includes(name)) await disk.remove(name);
+  await closing(await disk.open(name, { create: true }), async (file) => {
+    await file.write(0, bytes);
+    await file.sync();
+  });
+  await disk.syncDirectory();
+}

@@ -1,0 +1,101 @@
+/** The files of a log by their names, and how a segment is prepared. */
+import type { Disk, DiskFile } from './disk.ts';
+import { encodeSegmentHeader, randomSalt, type Salt } from './format.ts';
+
+/** Default size of a segment. Unit: bytes. */
+export const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
+
+/** Zeros are written in pieces of this size, so that a thread that also serves is not held for long. Unit: bytes. */
+const ZEROS_BYTES = 1024 * 1024;
+
+const INDEX_DIGITS = 12;
+
+/** The kinds of files, which are the endings of their names; before it stands an index. */
+const KINDS = ['log', 'snapshot', 'spare', 'tmp', 'broken'] as const;
+export type FileKind = (typeof KINDS)[number];
+
+export interface LogFile {
+  readonly name: string;
+  readonly kind: FileKind;
+  /** Of a segment its own; of a snapshot that of the first segment it does not include. */
+  readonly index: number;
+}
+
+export function fileName(index: number, kind: FileKind): string {
+  return `${String(index).padStart(INDEX_DIGITS, '0')}.${kind}`;
+}
+
+/** The files of a log, in the order of their indexes; those that are something else are left out. */
+export async function listFiles(disk: Disk): Promise<LogFile[]> {
+  const files: LogFile[] = [];
+  for (const name of await disk.list()) {
+    const [, digits, ending] = /^(\d{12})\.(\w+)$/.exec(name) ?? [];
+    const kind = KINDS.find((known) => known === ending);
+    if (digits !== undefined && kind !== undefined) files.push({ name, kind, index: Number(digits) });
+  }
+  return files.sort((a, b) => a.index - b.index);
+}
+
+/** A segment that lies ready on the disk, to be opened under `name`. */
+export interface PreparedSegment {
+  readonly name: string;
+  readonly index: number;
+  readonly salt: Salt;
+  readonly sizeBytes: number;
+}
+
+/**
+ * Makes a segment ready: takes a spare file, or writes a new one full of zeros, gives it its header and its name, and makes
+ * all of that durable. Files written beforehand are synced faster than files that grow. A segment of that index that is
+ * there already was prepared for a server that ended; it must hold no records, and is used. When this rejects, it leaves at
+ * most a spare file behind. One at a time.
+ */
+export async function prepareSegment(
+  disk: Disk,
+  index: number,
+  sizeBytes: number = DEFAULT_SEGMENT_BYTES,
+): Promise<PreparedSegment> {
+  const salt = randomSalt();
+  const name = fileName(index, 'log');
+  const isThere = (await disk.list()).includes(name);
+  const source = isThere ? name : await takeSpare(disk, index, sizeBytes);
+  await closing(await disk.open(source), async (file) => {
+    await file.write(0, encodeSegmentHeader({ salt, index }));
+    await file.sync();
+  });
+  if (!isThere) await disk.rename(source, name);
+  await disk.syncDirectory();
+  return { name, index, salt, sizeBytes };
+}
+
+/** The name of a file of `sizeBytes` whose content is free to be overwritten. */
+async function takeSpare(disk: Disk, index: number, sizeBytes: number): Promise<string> {
+  for (const { name, kind } of await listFiles(disk)) {
+    if (kind !== 'spare') continue;
+    // Were the former name still the durable one, it would come back after a power loss, with a content that isn't its own.
+    await disk.syncDirectory();
+    if ((await fileBytes(disk, name)) === sizeBytes) return name;
+    await disk.remove(name);
+  }
+  const name = fileName(index, 'spare');
+  const zeros = new Uint8Array(Math.min(ZEROS_BYTES, sizeBytes));
+  await closing(await disk.open(name, { create: true }), async (file) => {
+    for (let offset = 0; offset < sizeBytes; offset += zeros.length) {
+      await file.write(offset, zeros.subarray(0, Math.min(zeros.length, sizeBytes - offset)));
+    }
+  });
+  return name;
+}
+
+export async function fileBytes(disk: Disk, name: string): Promise<number> {
+  return closing(await disk.open(name), (file) => file.size());
+}
+
+/** Calls `use` and closes the file, whatever happens. */
+export async function closing<T>(file: DiskFile, use: (file: DiskFile) => Promise<T>): Promise<T> {
+  try {
+    return await use(file);
+  } finally {
+    await file.close();
+  }
+}

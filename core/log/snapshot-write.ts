@@ -1,0 +1,172 @@
+/** Writing a snapshot: what an engine holds becomes requests that set it again. */
+import type { Engine } from '../engine/engine.ts';
+import { Reader, readError, Writer } from '../msgpack.ts';
+import { FRAME_HEADER_BYTES, Op } from '../protocol.ts';
+import type { Disk, DiskFile } from './disk.ts';
+import { viewOn } from './format.ts';
+import { closing, fileName } from './segments.ts';
+import {
+  encodeBlockHeader,
+  encodeSnapshotHeader,
+  type SnapshotPosition,
+  snapshotHeaderChecksum,
+} from './snapshot-format.ts';
+
+/** A block is closed once it has so many bytes. */
+const BLOCK_BYTES = 256 * 1024;
+
+/** Keys that are read at a time. */
+const SCAN_COUNT = 1000;
+
+export interface SnapshotFile extends SnapshotPosition {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/**
+ * Writes a snapshot of all that `engine` holds, which must not change meanwhile, and makes it durable under its name. Between
+ * its writes, others run. Throws what the disk throws; then at most a file `.tmp` is left.
+ */
+export async function writeSnapshot(disk: Disk, engine: Engine, position: SnapshotPosition): Promise<SnapshotFile> {
+  const name = fileName(position.nextSegment, 'snapshot');
+  const temporary = fileName(position.nextSegment, 'tmp');
+  if ((await disk.list()).includes(temporary)) await disk.remove(temporary);
+  const bytes = await closing(await disk.open(temporary, { create: true }), async (file) => {
+    const writer = new SnapshotWriter(file, position, engine.redoTimeMs);
+    for (const body of setsOf(engine, engine.redoTimeMs)) await writer.block(body);
+    await writer.block(new Uint8Array());
+    await file.sync();
+    return writer.bytes;
+  });
+  await disk.rename(temporary, name);
+  await disk.syncDirectory();
+  return { ...position, name, bytes };
+}
+
+class SnapshotWriter {
+  bytes = 0;
+  readonly #file: DiskFile;
+  readonly #header: Uint8Array;
+  #previous: number;
+
+  constructor(file: DiskFile, position: SnapshotPosition, timeMs: number) {
+    this.#file = file;
+    this.#header = encodeSnapshotHeader(position, timeMs);
+    this.#previous = snapshotHeaderChecksum(this.#header);
+  }
+
+  async block(body: Uint8Array): Promise<void> {
+    if (this.bytes === 0) await this.#write(this.#header);
+    const { header, checksum } = encodeBlockHeader(body, this.#previous);
+    this.#previous = checksum;
+    await this.#write(header);
+    await this.#write(body);
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    await this.#file.write(this.bytes, bytes);
+    this.bytes += bytes.length;
+  }
+}
+
+/** Payloads that set every key of the engine, when they are executed at the same time. Each is lent until the next. */
+function* setsOf(engine: Engine, nowMs: number): Generator<Uint8Array> {
+  const sets = new SetsWriter();
+  let cursor = 0n;
+  do {
+    const scan = new Reader(ask(engine, nowMs, [(writer) => writeScan(writer, cursor)]));
+    scan.arrayHeader();
+    scan.arrayHeader();
+    cursor = scan.integer()!;
+    const keys = Array.from({ length: scan.arrayHeader() }, () => scan.stringOrBytes()!);
+    if (keys.length === 0) continue;
+    const questions = keys.flatMap((key) => [keyOperation(Op.TTL, key), keyOperation(Op.GET, key)]);
+    const answers = new Reader(ask(engine, nowMs, questions));
+    answers.arrayHeader();
+    for (const key of keys) {
+      const ttlMs = answers.integer();
+      let value = anyValue(answers);
+      // An error, that the reply would become too long; or a value that looks like one. Asked for alone, the value comes.
+      if (readError(value, 0, value.length)) value = valueAlone(engine, nowMs, key);
+      sets.add(key, value, ttlMs!);
+      if (sets.bytes >= BLOCK_BYTES) yield sets.take();
+    }
+  } while (cursor !== 0n);
+  if (sets.bytes > 0) yield sets.take();
+}
+
+/** Gathers SETs to a payload. */
+class SetsWriter {
+  readonly #writer = new Writer(2 * BLOCK_BYTES);
+  #count = 0;
+
+  get bytes(): number {
+    return this.#count === 0 ? 0 : this.#writer.length;
+  }
+
+  add(key: Uint8Array, value: Uint8Array, ttlMs: bigint): void {
+    const writer = this.#writer;
+    if (this.#count++ === 0) {
+      writer.clear();
+      writer.reserve(5);
+    }
+    writer.arrayHeader(ttlMs < 0n ? 3 : 4);
+    writer.integer(Op.SET);
+    writer.binary(key);
+    writer.raw(value);
+    if (ttlMs >= 0n) writer.integer(ttlMs);
+  }
+
+  take(): Uint8Array {
+    const payload = this.#writer.view();
+    payload[0] = 0xdd;
+    viewOn(payload).setUint32(1, this.#count);
+    this.#count = 0;
+    return payload;
+  }
+}
+
+type OperationWriter = (writer: Writer) => void;
+
+function writeScan(writer: Writer, cursor: bigint): void {
+  writer.arrayHeader(3);
+  writer.integer(Op.SCAN);
+  writer.integer(cursor);
+  writer.integer(SCAN_COUNT);
+}
+
+function keyOperation(code: number, key: Uint8Array): OperationWriter {
+  return (writer) => {
+    writer.arrayHeader(2);
+    writer.integer(code);
+    writer.binary(key);
+  };
+}
+
+/** Executes operations that change nothing, and returns a copy of the reply's payload. */
+function ask(engine: Engine, nowMs: number, operations: readonly OperationWriter[]): Uint8Array {
+  const writer = new Writer(64 * 1024);
+  writer.arrayHeader(operations.length);
+  for (const write of operations) write(writer);
+  const request = writer.view();
+  const input = engine.reserveInput(request.length);
+  engine.memory.set(request, input);
+  const before = engine.outputBytes;
+  engine.execute(input, request.length, nowMs);
+  const start = engine.outputOffset + before + FRAME_HEADER_BYTES;
+  const reply = engine.memory.slice(start, engine.outputOffset + engine.outputBytes);
+  engine.clearOutput();
+  return reply;
+}
+
+function valueAlone(engine: Engine, nowMs: number, key: Uint8Array): Uint8Array {
+  const reply = new Reader(ask(engine, nowMs, [keyOperation(Op.GET, key)]));
+  reply.arrayHeader();
+  return anyValue(reply);
+}
+
+function anyValue(reader: Reader): Uint8Array {
+  const start = reader.position;
+  reader.skip();
+  return reader.bytes.subarray(start, reader.position);
+}

@@ -1,0 +1,165 @@
+/**
+ * The disk of the log on real files: a directory, through the `node:fs` that Node, Bun and Deno all have. Each write says its
+ * offset and goes on after a short count, which Bun gives now and then, and Node on a full disk.
+ */
+import fs from 'node:fs';
+import { readdir, rename, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { CommitFile, Disk, DiskFile } from '../../core/log/disk.ts';
+
+const open = promisify(fs.open);
+const close = promisify(fs.close);
+const fsync = promisify(fs.fsync);
+const fstat = promisify(fs.fstat);
+const ftruncate = promisify(fs.ftruncate);
+
+/** The directory has to exist. Its methods reject with the errors of the system, whose `code` is like `ENOSPC`. */
+export class DirectoryDisk implements Disk {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  async list(): Promise<string[]> {
+    const entries = await readdir(this.path, { withFileTypes: true });
+    return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+  }
+
+  async open(name: string, { create = false } = {}): Promise<DiskFile> {
+    return new DescriptorFile(name, await open(join(this.path, name), create ? 'wx+' : 'r+'));
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await rename(join(this.path, from), join(this.path, to));
+  }
+
+  async remove(name: string): Promise<void> {
+    await unlink(join(this.path, name));
+  }
+
+  syncDirectory(): Promise<void> {
+    return syncDirectory(this.path);
+  }
+
+  /** Opens a segment to be committed to. */
+  openForCommits(name: string): CommitFile {
+    return new DescriptorCommitFile(fs.openSync(join(this.path, name), 'r+'));
+  }
+}
+
+/** Makes durable which names a directory has. */
+export async function syncDirectory(path: string): Promise<void> {
+  const descriptor = await open(path, 'r');
+  try {
+    await fsync(descriptor);
+  } finally {
+    await close(descriptor);
+  }
+}
+
+class DescriptorFile implements DiskFile {
+  readonly name: string;
+  readonly descriptor: number;
+
+  constructor(name: string, descriptor: number) {
+    this.name = name;
+    this.descriptor = descriptor;
+  }
+
+  async size(): Promise<number> {
+    return (await fstat(this.descriptor)).size;
+  }
+
+  async read(offset: number, into: Uint8Array): Promise<number> {
+    let filled = 0;
+    while (filled < into.length) {
+      const count = await this.#readSome(into, filled, offset + filled);
+      if (count === 0) break;
+      filled += count;
+    }
+    return filled;
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    let written = 0;
+    while (written < bytes.length) written += await this.#writeSome(bytes, written, offset + written);
+  }
+
+  truncate(length: number): Promise<void> {
+    return ftruncate(this.descriptor, length);
+  }
+
+  sync(): Promise<void> {
+    return fsync(this.descriptor);
+  }
+
+  close(): Promise<void> {
+    return close(this.descriptor);
+  }
+
+  #readSome(into: Uint8Array, start: number, position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      fs.read(this.descriptor, into, start, into.length - start, position, (error, count) => {
+        if (error) reject(error);
+        else resolve(count);
+      });
+    });
+  }
+
+  #writeSome(bytes: Uint8Array, start: number, position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      fs.write(this.descriptor, bytes, start, bytes.length - start, position, (error, count) => {
+        if (error) reject(error);
+        else if (count === 0) reject(new NothingWrittenError());
+        else resolve(count);
+      });
+    });
+  }
+}
+
+/**
+ * Writes to the page cache while the caller waits, which takes microseconds, and leaves the waiting for the disk to the
+ * runtime's threads.
+ */
+class DescriptorCommitFile implements CommitFile {
+  readonly #descriptor: number;
+
+  constructor(descriptor: number) {
+    this.#descriptor = descriptor;
+  }
+
+  commit(offset: number, bytes: Uint8Array, sync: boolean, done: (error?: Error) => void): void {
+    try {
+      writeAllSync(this.#descriptor, offset, bytes);
+    } catch (error) {
+      done(error as Error);
+      return;
+    }
+    if (sync) fs.fdatasync(this.#descriptor, (error) => done(error ?? undefined));
+    else done();
+  }
+
+  close(): void {
+    fs.closeSync(this.#descriptor);
+  }
+}
+
+function writeAllSync(descriptor: number, offset: number, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length; ) {
+    const count = fs.writeSync(descriptor, bytes, written, bytes.length - written, offset + written);
+    if (count === 0) throw new NothingWrittenError();
+    written += count;
+  }
+}
+
+/** The system accepted a write and wrote nothing of it, without saying why. */
+class NothingWrittenError extends Error {
+  override readonly name = 'NothingWrittenError';
+  readonly code = 'EIO';
+
+  constructor() {
+    super('the system wrote nothing, and gave no error');
+  }
+}
