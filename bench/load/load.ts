@@ -11,7 +11,8 @@ import type { Pool } from './pool.ts';
 
 export interface LoadOptions {
   readonly transport: Transport;
-  readonly address: Address;
+  /** Of the server; several servers share the connections evenly. */
+  readonly address: Address | readonly Address[];
   readonly connections: number;
   /** Frames that each connection has in flight; in an open loop, the most that it may have. */
   readonly depth: number;
@@ -43,8 +44,10 @@ export class Load {
   /** Opens more connections, until there are so many. What runs already goes on without them. Rejects as `open`. */
   async grow(connections: number): Promise<void> {
     const { transport, address, depth } = this.#options;
+    const addresses = [address].flat();
     while (this.#peers.length < connections) {
-      await transport.connect(address, (connection) => {
+      const next = addresses[this.#peers.length % addresses.length]!;
+      await transport.connect(next, (connection) => {
         const peer = new Peer(connection, depth);
         this.#peers.push(peer);
         return peer;
@@ -112,6 +115,11 @@ export class Run implements Task {
   /** Frames whose replies are there. */
   get framesDone(): number {
     return this.#framesDone;
+  }
+
+  /** Forgets the latencies that were recorded. */
+  startRecording(): void {
+    this.latency.reset();
   }
 
   /** No further frame is sent; `finished` resolves once the replies in flight are there. */

@@ -1,15 +1,20 @@
 /** What a load generator is told, and what it tells: the lines between it and the process that started it. */
 import type { TransportName } from '../../transports/transport.ts';
 import type { Latency } from './latency.ts';
+import type { TextLanguageName } from './text-pool.ts';
+
+export type Language = 'ringkv' | 'echo' | TextLanguageName;
 
 /** Given to the generator as JSON, its one argument. */
 export interface GeneratorPlan {
-  /** Where the server listens. */
-  readonly address: string;
+  /** Where the server listens; of several servers, each holds all keys. */
+  readonly addresses: readonly string[];
+  /** What the servers speak: `ringkv`, a control's `echo`, which holds no keys, or what other stores do. */
+  readonly language: Language;
+  /** The processes of the servers, to read their CPU time from /proc. Default: they are asked themselves. */
+  readonly pids?: readonly number[];
   /** What carries the generator's bytes to servers that are not reached by WebSocket. Default: the runtime's own sockets. */
   readonly transport?: TransportName;
-  /** The server is a control, which holds no keys. */
-  readonly control: boolean;
   /** Which of the generators this is, from 0. The first stores the keys. */
   readonly index: number;
   /** Of this generator. */
@@ -55,7 +60,7 @@ export interface Measurement {
   readonly percentiles: Latency;
 }
 
-/** What INFO, or a control, tells of the server's process. */
+/** What INFO, a control or /proc tells of the server's process. */
 export interface ServerFigures {
   readonly cpuUserMicros: number;
   readonly cpuSystemMicros: number;

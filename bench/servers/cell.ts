@@ -51,7 +51,7 @@ export interface CellOptions {
   readonly generators?: number;
   /** Default: the operating system chooses the cores. */
   readonly pinning?: Pinning;
-  readonly plan: Omit<GeneratorPlan, 'address' | 'control' | 'index'>;
+  readonly plan: Omit<GeneratorPlan, keyof Served | 'index'>;
   readonly signal: AbortSignal;
   /** A phase starts: loading, or a batch size. */
   readonly onPhase: (what: string) => void;
@@ -67,17 +67,34 @@ export interface CellResult {
 
 /** Rejects with an `Error` when the server or a generator ends early, and when a reply is wrong, missing or an error. */
 export async function measureCell(subject: Subject, options: CellOptions): Promise<CellResult> {
-  const { plan } = options;
-  options.onPhase('loading');
+  options.onPhase('starting');
   const server = await startSubject(subject, options);
   await using serverChild = server.child;
-  await using generators = startGenerators(server.address, subject, options);
+  return await measureServed(
+    {
+      addresses: [server.address],
+      language: subject.control ? 'echo' : 'ringkv',
+      stderr: () => serverChild.stderr,
+    },
+    options,
+  );
+}
+
+/** Servers that run: where and in which language they are reached, and the end of what they have written on stderr. */
+export interface Served extends Pick<GeneratorPlan, 'addresses' | 'language' | 'pids'> {
+  readonly stderr: () => string;
+}
+
+/** Measures servers that run already. Rejects as `measureCell` does. */
+export async function measureServed({ stderr, ...served }: Served, options: CellOptions): Promise<CellResult> {
+  options.onPhase('loading');
+  await using generators = startGenerators(served, options);
   try {
     // The first one stores the keys. The others follow, so that none of them asks for a key that is not there yet.
     const { workload, seconds: loadSeconds } = (await generators.next('loaded'))[0]!;
     options.onPhaseEnd();
     const measurements: Measurement[] = [];
-    for (const batch of plan.batches) {
+    for (const batch of options.plan.batches) {
       options.onPhase(`batch ${batch}`);
       await generators.next('ready');
       generators.tell('go');
@@ -86,7 +103,7 @@ export async function measureCell(subject: Subject, options: CellOptions): Promi
     }
     return { workload, loadSeconds, measurements };
   } catch (error) {
-    throw new Error(`${(error as Error).message}; the server says: ${serverChild.stderr}`, { cause: error });
+    throw new Error(`${(error as Error).message}; the server says: ${stderr()}`, { cause: error });
   }
 }
 
@@ -112,13 +129,13 @@ class Generators implements AsyncDisposable {
   }
 }
 
-function startGenerators(address: string, { control }: Subject, options: CellOptions): Generators {
+function startGenerators(served: Omit<Served, 'stderr'>, options: CellOptions): Generators {
   const { generator, generators = 1, pinning = unpinned, plan, signal } = options;
   const script = fileURLToPath(new URL('../load/generator.js', import.meta.url));
   return new Generators(
     Array.from({ length: generators }, (_, index) => {
       const connections = shareOf(plan.connections, index, generators);
-      const argument: GeneratorPlan = { ...plan, connections, address, control, index };
+      const argument: GeneratorPlan = { ...plan, ...served, connections, index };
       const command = scriptCommand(generator, script, [JSON.stringify(argument)]);
       return new Child('the load generator', pinning.generator(command, index), signal);
     }),

@@ -72,6 +72,11 @@ export class Child implements AsyncDisposable {
     return pid;
   }
 
+  /** Whether it has ended. */
+  get ended(): boolean {
+    return this.#process.exitCode !== null || this.#process.signalCode !== null;
+  }
+
   /** The end of what it has written on stderr. */
   get stderr(): string {
     return this.#stderr.trim();

@@ -249,8 +249,8 @@ test.each(lies)('a server that answers %s fails the run', async (_what, lie, mes
   const server = await startServe();
   stopAfterwards(server.child);
   const plan: GeneratorPlan = {
-    address: await proxy(server.ready.address, lie),
-    control: false,
+    addresses: [await proxy(server.ready.address, lie)],
+    language: 'ringkv',
     index: 0,
     connections: 2,
     depth: 1,

@@ -8,12 +8,13 @@ import { type Client, connect } from '../../../runtime/client.ts';
 import { parseAddress } from '../../../transports/address.ts';
 import { clientTransport } from '../../load/client-transport.ts';
 import { FramePool } from '../../load/frames.ts';
-import { Load, orFailure } from '../../load/load.ts';
+import { Load } from '../../load/load.ts';
 import type { PacedRun } from '../../load/paced-run.ts';
 import { REPLY_TIMEOUT_MS } from '../../load/peer.ts';
 import { WARMUP_SHARE } from '../../load/plan.ts';
 import { infoFigures } from '../../load/server-figures.ts';
 import { storeKeys } from '../../load/store-keys.ts';
+import { measureWindow } from '../../load/window.ts';
 import { Values, ycsbB } from '../../load/workload.ts';
 import { runScript, say } from '../../servers/script.ts';
 import { type ConnectionsAnswer, type ConnectionsPlan, OPERATION_EVERY_MS } from './connections-figures.ts';
@@ -79,44 +80,36 @@ async function accepted(client: Client, connections: number) {
 
 /** CPU time of the server per time that passes. The two INFO that this takes are all there is to do. */
 async function serverCores(client: Client, seconds: number): Promise<number> {
-  const before = await snapshot(client);
+  const before = await serverMicros(client);
+  const beforeMs = performance.now();
   await sleep(seconds * 1000);
-  const after = await snapshot(client);
-  return (after.serverMicros - before.serverMicros) / (after.atMicros - before.atMicros);
+  const after = await serverMicros(client);
+  return (after - before) / ((performance.now() - beforeMs) * 1000);
 }
 
-async function measureRun(run: PacedRun, client: Client, { warmupSeconds, seconds }: ConnectionsPlan) {
-  await orFailure(run, sleep(warmupSeconds * 1000));
-  const before = await orFailure(run, snapshot(client, run));
-  run.startRecording();
-  await orFailure(run, sleep(seconds * 1000));
-  const after = await orFailure(run, snapshot(client, run));
+async function serverMicros(client: Client): Promise<number> {
+  const { cpuUserMicros, cpuSystemMicros } = await infoFigures(client);
+  return cpuUserMicros + cpuSystemMicros;
+}
+
+async function measureRun(run: PacedRun, client: Client, plan: ConnectionsPlan) {
+  const window = { ...plan, valueBytes: VALUE_BYTES };
+  const { operations, opsPerSecond, serverMicrosPerOp, serverCores } = await measureWindow(run, window, () =>
+    infoFigures(client),
+  );
   run.stop();
   // What was due and is still unanswered counts: a server that stalls at the end must not come off well.
   await run.finished;
-  const micros = after.atMicros - before.atMicros;
-  const operations = after.framesDone - before.framesDone;
-  if (operations === 0) throw new Error(`no reply within ${seconds} s`);
-  const serverMicros = after.serverMicros - before.serverMicros;
   return {
     figures: {
       operations,
-      opsPerSecond: operations / (micros / 1e6),
+      opsPerSecond,
       lateP99Micros: run.lateness.percentiles().p99Micros,
-      serverMicrosPerOp: serverMicros / operations,
-      serverCores: serverMicros / micros,
+      serverMicrosPerOp,
+      serverCores,
     },
     latency: run.latency.encode(),
     percentiles: run.latency.percentiles(),
-  };
-}
-
-async function snapshot(client: Client, run?: PacedRun) {
-  const { cpuUserMicros, cpuSystemMicros } = await infoFigures(client);
-  return {
-    atMicros: performance.now() * 1000,
-    serverMicros: cpuUserMicros + cpuSystemMicros,
-    framesDone: run?.framesDone ?? 0,
   };
 }
 
