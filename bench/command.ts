@@ -3,6 +3,7 @@ import type { Command } from '../runtime/command/cli.ts';
 import { connectionsCommand } from './suites/connections/command.ts';
 import { engineCommand } from './suites/engine/command.ts';
 import { matrixCommand } from './suites/matrix/command.ts';
+import { peersCommand } from './suites/peers/command.ts';
 import { startCommand } from './suites/start/command.ts';
 import { syscallsCommand } from './suites/syscalls/command.ts';
 
@@ -10,6 +11,7 @@ export const benchCommands: readonly Command[] = [
   matrixCommand,
   connectionsCommand,
   engineCommand,
+  peersCommand,
   startCommand,
   syscallsCommand,
 ];

@@ -82,6 +82,27 @@ export const pinFlag = switchFlag('Put servers and load generators on cores of t
 
 export const quickFlag = switchFlag('Less of everything, to see in under a minute how it looks');
 
+/** Unless the number of keys is given, it is such that their values take no more. Unit: bytes. */
+const DEFAULT_KEYS_BYTES_MAX = 256 * 1024 * 1024;
+
+/** `--keys`, with the defaults of a suite and of its `--quick`; `fittingKeys` cuts them. */
+export function keysFlag(
+  defaults: { readonly keys: number },
+  quick: { readonly keys: number },
+): Flag<number | undefined> {
+  return optionalFlag(
+    'number',
+    'Store so many keys first',
+    integer(1, KEYS_MAX),
+    `${otherwise(defaults, quick, 'keys')}, fewer if their values took more than 256m`,
+  );
+}
+
+/** The default number of keys, as far as their values are not too long. */
+export function fittingKeys({ keys, valueSize }: { readonly keys: number; readonly valueSize: number }): number {
+  return Math.min(keys, Math.max(1, Math.floor(DEFAULT_KEYS_BYTES_MAX / valueSize)));
+}
+
 /** `--rounds`, with the defaults of a suite and of its `--quick`. */
 export function roundsFlag(
   defaults: { readonly rounds: number },

@@ -4,11 +4,12 @@ import { defineCommand } from '../../../runtime/command/cli.ts';
 import { choice, flag, integer, listOf, optionalFlag } from '../../../runtime/command/flags.ts';
 import {
   clientTransportsFlag,
+  fittingKeys,
   generatorFlag,
   generatorsFlag,
   interruptible,
   jsonFlag,
-  KEYS_MAX,
+  keysFlag,
   otherwise,
   pinFlag,
   quickFlag,
@@ -25,9 +26,6 @@ import {
 /** What `matrix` does when nothing else is said, and what of it `--quick` cuts. */
 const MATRIX_DEFAULTS = { controls: 'on', keys: 1_000_000, rounds: 3, seconds: 3 } as const;
 const MATRIX_QUICK = { controls: 'off', keys: 100_000, rounds: 1, seconds: 0.5 } as const;
-
-/** Unless the number of keys is given, it is such that their values take no more. Unit: bytes. */
-const DEFAULT_KEYS_BYTES_MAX = 256 * 1024 * 1024;
 
 export const matrixCommand = defineCommand({
   name: 'matrix',
@@ -49,12 +47,7 @@ export const matrixCommand = defineCommand({
     ),
     connections: flag('numbers', 'Open so many connections', listOf(integer(1, 10_000)), '50'),
     depth: flag('number', 'Keep so many frames in flight on each connection', integer(1, 1024), '1'),
-    keys: optionalFlag(
-      'number',
-      'Store so many keys first',
-      integer(1, KEYS_MAX),
-      `${otherwise(MATRIX_DEFAULTS, MATRIX_QUICK, 'keys')}, fewer if their values took more than 256m`,
-    ),
+    keys: keysFlag(MATRIX_DEFAULTS, MATRIX_QUICK),
     valueSize: valueSizeFlag,
     rounds: roundsFlag(MATRIX_DEFAULTS, MATRIX_QUICK),
     seconds: secondsFlag(MATRIX_DEFAULTS, MATRIX_QUICK),
@@ -76,8 +69,7 @@ export const matrixCommand = defineCommand({
   ],
   run({ quick, json, ...given }, _words, context) {
     const chosen = withDefaults(given, quick ? MATRIX_QUICK : MATRIX_DEFAULTS);
-    const fitting = Math.max(1, Math.floor(DEFAULT_KEYS_BYTES_MAX / chosen.valueSize));
-    const flags = { ...chosen, keys: given.keys ?? Math.min(chosen.keys, fitting) };
+    const flags = { ...chosen, keys: given.keys ?? fittingKeys(chosen) };
     if (quick) sayWhatIsCut(flags, MATRIX_DEFAULTS);
     return interruptible(context, async (signal) => {
       const { matrix } = await import('./matrix.ts');
