@@ -14,12 +14,12 @@ export interface Latency {
   readonly maxMicros: number;
 }
 
-/** Three digits are exact, from a tenth of a microsecond to a minute. */
+/** Three digits are exact, from a nanosecond to a minute. */
 export class LatencyHistogram {
-  // Tenths of microseconds: an engine's turn takes only a few microseconds, and whole numbers are what it counts.
-  readonly #tenths: Histogram = build({
+  // It counts whole numbers, and an operation on a store takes less than a microsecond.
+  readonly #nanos: Histogram = build({
     lowestDiscernibleValue: 1,
-    highestTrackableValue: LATENCY_MICROS_MAX * 10,
+    highestTrackableValue: LATENCY_MICROS_MAX * 1000,
     numberOfSignificantValueDigits: 3,
     autoResize: false,
   });
@@ -27,35 +27,35 @@ export class LatencyHistogram {
   /** All that the encoded ones hold, as if one had recorded it. Throws an `Error` for what `encode` did not write. */
   static merged(encoded: readonly string[]): LatencyHistogram {
     const histogram = new LatencyHistogram();
-    for (const text of encoded) histogram.#tenths.add(decodeFromCompressedBase64(text) as Histogram);
+    for (const text of encoded) histogram.#nanos.add(decodeFromCompressedBase64(text) as Histogram);
     return histogram;
   }
 
   record(millis: number): void {
-    this.#tenths.recordValue(Math.min(Math.round(millis * 10_000), LATENCY_MICROS_MAX * 10));
+    this.#nanos.recordValue(Math.min(Math.round(millis * 1e6), LATENCY_MICROS_MAX * 1000));
   }
 
   reset(): void {
-    this.#tenths.reset();
+    this.#nanos.reset();
   }
 
-  /** HdrHistogram's own format (V2, compressed, base64), which its tools read. Unit of what it counts: 0.1 microseconds. */
+  /** HdrHistogram's own format (V2, compressed, base64), which its tools read. Unit of what it counts: nanoseconds. */
   encode(): string {
-    return encodeIntoCompressedBase64(this.#tenths);
+    return encodeIntoCompressedBase64(this.#nanos);
   }
 
   /** The percentiles of what was recorded since the start or the last `reset`. */
   percentiles(): Latency {
-    const maxTenths = this.#tenths.maxValue;
+    const maxNanos = this.#nanos.maxValue;
     // The histogram answers the end of a range, which may lie beyond the greatest value in it.
-    const at = (percent: number): number => Math.min(this.#tenths.getValueAtPercentile(percent), maxTenths) / 10;
+    const at = (percent: number): number => Math.min(this.#nanos.getValueAtPercentile(percent), maxNanos) / 1000;
     return {
       p50Micros: at(50),
       p90Micros: at(90),
       p99Micros: at(99),
       p999Micros: at(99.9),
       p9999Micros: at(99.99),
-      maxMicros: maxTenths / 10,
+      maxMicros: maxNanos / 1000,
     };
   }
 }
