@@ -1,14 +1,20 @@
 /** The suites of `ringkv bench`. A suite's own folder has its command, whose code is loaded when it is called. */
 import type { Command } from '../runtime/command/cli.ts';
 import { connectionsCommand } from './suites/connections/command.ts';
+import { directCommand } from './suites/direct/command.ts';
 import { engineCommand } from './suites/engine/command.ts';
 import { matrixCommand } from './suites/matrix/command.ts';
 import { peersCommand } from './suites/peers/command.ts';
 import { startCommand } from './suites/start/command.ts';
 import { syscallsCommand } from './suites/syscalls/command.ts';
+import { tcpCommand } from './suites/tcp/command.ts';
+import { ycsbCommand } from './suites/ycsb/command.ts';
 
 export const benchCommands: readonly Command[] = [
   matrixCommand,
+  directCommand,
+  tcpCommand,
+  ycsbCommand,
   connectionsCommand,
   engineCommand,
   peersCommand,

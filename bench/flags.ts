@@ -5,6 +5,7 @@ import { TRANSPORT_NAMES } from '../runtime/command/commands.ts';
 import { signalExitCode } from '../runtime/command/errors.ts';
 import {
   choice,
+  count,
   type Flag,
   flag,
   flagName,
@@ -17,6 +18,7 @@ import {
 } from '../runtime/command/flags.ts';
 import { RUNTIME_NAMES } from '../runtime/runtime.ts';
 import { createTransport } from '../transports/transports.ts';
+import { SEQUENTIAL_OPERATIONS } from './load/sequential-plan.ts';
 
 export const KEYS_MAX = 100_000_000;
 export const VALUE_BYTES_MAX = 1024 * 1024;
@@ -124,28 +126,51 @@ export function secondsFlag(
   return optionalFlag('number', 'Measure for so long each time', positiveNumber, otherwise(defaults, quick, 'seconds'));
 }
 
+/** `--sizes`, likewise. */
+export function sizesFlag(
+  defaults: { readonly sizes: readonly number[] },
+  quick: { readonly sizes: readonly number[] },
+): Flag<readonly number[] | undefined> {
+  return optionalFlag(
+    'counts',
+    'Measure stores with so many keys, as far as memory allows',
+    listOf(count(0, KEYS_MAX)),
+    otherwise(defaults, quick, 'sizes'),
+  );
+}
+
+export const operationsFlag = flag(
+  'names',
+  'Do these operations, one after the other',
+  listOf(choice(SEQUENTIAL_OPERATIONS)),
+  SEQUENTIAL_OPERATIONS.join(','),
+);
+
+/** What a flag can default to. */
+type Default = number | string | readonly number[];
+
 /** Says in the help what applies without a flag. */
 export function otherwise<Name extends string>(
-  defaults: Readonly<Record<Name, number | string>>,
-  quick: Readonly<Record<NoInfer<Name>, number | string>>,
+  defaults: Readonly<Record<Name, Default>>,
+  quick: Readonly<Record<NoInfer<Name>, Default>>,
   name: NoInfer<Name>,
 ): string {
   return `${defaults[name]}, with --quick ${quick[name]}`;
 }
 
 /** The values that were given, and the default of each that was not. */
-export function withDefaults<
-  Given extends object,
-  Defaults extends { readonly [Name in keyof Defaults]: number | string },
->(given: Given, defaults: Defaults): Omit<Given, keyof Defaults> & Defaults {
+export function withDefaults<Given extends object, Defaults extends { readonly [Name in keyof Defaults]: Default }>(
+  given: Given,
+  defaults: Defaults,
+): Omit<Given, keyof Defaults> & Defaults {
   const there = Object.entries(given).filter(([, value]) => value !== undefined);
   return { ...defaults, ...Object.fromEntries(there) } as Omit<Given, keyof Defaults> & Defaults;
 }
 
 /** Nobody shall take the figures of a quick run for those of a whole one. */
 export function sayWhatIsCut<Name extends string>(
-  flags: Readonly<Record<NoInfer<Name>, number | string>>,
-  defaults: Readonly<Record<Name, number | string>>,
+  flags: Readonly<Record<NoInfer<Name>, Default>>,
+  defaults: Readonly<Record<Name, Default>>,
 ): void {
   const names = (Object.keys(defaults) as Name[]).filter((name) => flags[name] !== defaults[name]);
   const cuts = names.map((name) => `${flagName(name)} ${flags[name]} instead of ${defaults[name]}`);

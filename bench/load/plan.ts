@@ -68,12 +68,10 @@ export interface ServerFigures {
 }
 
 /** CPU times are those of a whole process, all its threads together. */
-export type Figures = Readonly<{
+export type WindowFigures = Readonly<{
   seconds: number;
   operations: number;
   opsPerSecond: number;
-  /** Of the values that were read and written, without what stands around them. */
-  valueBytesPerSecond: number;
   serverUserMicrosPerOp: number;
   serverSystemMicrosPerOp: number;
   serverMicrosPerOp: number;
@@ -84,6 +82,12 @@ export type Figures = Readonly<{
   /** The most memory that the server has had in RAM since its start. */
   serverPeakBytes: number;
 }>;
+
+export type Figures = WindowFigures &
+  Readonly<{
+    /** Of the values that were read and written, without what stands around them. */
+    valueBytesPerSecond: number;
+  }>;
 
 /** A measurement is preceded by this part of its time under the same load, which is not measured. */
 export const WARMUP_SHARE = 1 / 3;

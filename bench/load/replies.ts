@@ -206,7 +206,8 @@ export function neverStored(value: Uint8Array): string {
   return `a value that was never stored under it, beginning with "${text}"`;
 }
 
-function describeResult(bytes: Uint8Array, at: number): string {
+/** What a result is, in words. */
+export function describeResult(bytes: Uint8Array, at: number): string {
   const error = readError(bytes, at, bytes.length);
   if (error !== undefined) return `the error ${error.code}: ${error.message}`;
   const tag = bytes[at];

@@ -15,19 +15,30 @@ export const ZIPF_EXPONENT = 0.99;
 /** Terms of a zeta that are added up one by one; the rest is an integral. */
 const EXACT_TERMS = 1000;
 
+/** The items from which YCSB draws before it scrambles, however many keys there are. */
+export const YCSB_ITEMS = 10_000_000_000;
+
 /** Draws ranks: 0 is the most frequent. */
 export class Zipf {
-  readonly #items: number;
+  #items: number;
   readonly #exponent: number;
-  readonly #zeta: number;
-  readonly #eta: number;
+  #zeta: number;
+  #eta: number;
 
   /** `exponent` lies between 0 and 1, both excluded. */
   constructor(items: number, exponent: number = ZIPF_EXPONENT) {
     this.#items = items;
     this.#exponent = exponent;
     this.#zeta = zeta(items, exponent);
-    this.#eta = (1 - (2 / items) ** (1 - exponent)) / (1 - zeta(2, exponent) / this.#zeta);
+    this.#eta = this.#etaNow();
+  }
+
+  /** There are more items now; only the terms of the new ones are added to the zeta. */
+  grow(items: number): void {
+    if (items <= this.#items) return;
+    for (let i = this.#items + 1; i <= items; i++) this.#zeta += i ** -this.#exponent;
+    this.#items = items;
+    this.#eta = this.#etaNow();
   }
 
   rank(random: Random): number {
@@ -36,6 +47,10 @@ export class Zipf {
     if (scaled < 1) return 0;
     if (scaled < 1 + 0.5 ** this.#exponent) return 1;
     return Math.floor(this.#items * (this.#eta * u - this.#eta + 1) ** (1 / (1 - this.#exponent)));
+  }
+
+  #etaNow(): number {
+    return (1 - (2 / this.#items) ** (1 - this.#exponent)) / (1 - zeta(2, this.#exponent) / this.#zeta);
   }
 }
 

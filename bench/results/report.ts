@@ -74,6 +74,8 @@ export interface KnownDimensions {
   /** What is asked for: `ycsb-a`, `get`, `set`. */
   readonly workload: string;
   readonly phase: string;
+  /** One kind of a workload's operations; `all` for all together. */
+  readonly operation: string;
   /** Server processes. */
   readonly servers: number;
   /** Load generator processes. */

@@ -39,6 +39,7 @@ const dimensions = z
     engine: name,
     workload: name,
     phase: name,
+    operation: name,
     servers: count,
     generators: count,
     shards: count,

@@ -74,6 +74,20 @@ export function integer(min: number, max: number = Number.MAX_SAFE_INTEGER): (te
   };
 }
 
+const COUNT_UNITS: Readonly<Record<string, number>> = { '': 1, k: 1000, m: 1_000_000 };
+
+/** A whole number within limits, both included, of things that are counted by thousands: `500`, `10k`, `1m`. */
+export function count(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const [, number = '', unit = ''] = /^(\d+)([km]?)$/.exec(text.toLowerCase()) ?? [];
+    const counted = number === '' ? Number.NaN : Number(number) * COUNT_UNITS[unit]!;
+    if (!(counted >= min && counted <= max)) {
+      throw new Error(`expected a whole number from ${min} to ${max}; k and m are thousands and millions`);
+    }
+    return counted;
+  };
+}
+
 /** A whole number within limits, both included, or `auto`. */
 export function integerOrAuto(min: number, max: number): (text: string) => number | 'auto' {
   const parse = integer(min, max);
@@ -112,29 +126,6 @@ export function size(minBytes: number, maxBytes: number): (text: string) => numb
 export function formatSize(bytes: number): string {
   const unit = ['g', 'm', 'k'].find((name) => bytes % SIZE_UNITS[name]! === 0);
   return unit === undefined ? String(bytes) : `${bytes / SIZE_UNITS[unit]!}${unit}`;
-}
-
-const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-/** A time within limits, both included and in milliseconds: `500ms`, `30s`, `5m`, `1h`, or `0`. */
-export function duration(minMs: number, maxMs: number): (text: string) => number {
-  return (text) => {
-    const [, number = '', unit = ''] = /^(\d+)(ms|[smh])$/.exec(text) ?? [];
-    const ms = text === '0' ? 0 : number === '' ? Number.NaN : Number(number) * TIME_UNITS[unit]!;
-    if (!(ms >= minMs && ms <= maxMs)) {
-      throw new Error(
-        `expected a time from ${formatDuration(minMs)} to ${formatDuration(maxMs)}; ms, s, m and h are units`,
-      );
-    }
-    return ms;
-  };
-}
-
-/** A time as `duration` reads it, in the greatest unit that needs no fraction. Unit of `ms`: milliseconds. */
-export function formatDuration(ms: number): string {
-  if (ms === 0) return '0';
-  const unit = ['h', 'm', 's'].find((name) => ms % TIME_UNITS[name]! === 0) ?? 'ms';
-  return `${ms / TIME_UNITS[unit]!}${unit}`;
 }
 
 function parseBoolean(text: string): boolean {

@@ -1,0 +1,185 @@
+/** The suites of the benchmark that do one operation after the other, or YCSB's, as a user runs them, small. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test, vi } from 'vitest';
+import type { ReportRound } from '../../bench/results/report.ts';
+import { readReport } from '../../bench/results/validate.ts';
+import type { YcsbReport } from '../../bench/suites/ycsb/ycsb.ts';
+import { run } from '../support/command.ts';
+
+/** What measures several cells takes its time where others work, too. */
+vi.setConfig({ testTimeout: 180_000 });
+
+const folder = mkdtempSync(join(tmpdir(), 'ringkv-bench-stores-'));
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function bench(suite: string, args: readonly string[]): Promise<{ file: string; stdout: string }> {
+  const file = join(folder, `${suite}-${args.length}.json`);
+  const { code, stdout, stderr } = await run(['bench', suite, ...args, '--json', file]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return { file, stdout };
+}
+
+/** What times must be, however busy the machine is. */
+function expectTimes({ figures, percentiles }: ReportRound): void {
+  const { meanMicros, standardDeviationMicros, minMicros, maxMicros } = figures;
+  expect(minMicros).toBeGreaterThan(0);
+  expect(meanMicros).toBeGreaterThanOrEqual(minMicros!);
+  expect(meanMicros).toBeLessThanOrEqual(maxMicros!);
+  expect(standardDeviationMicros).toBeGreaterThan(0);
+  expect(standardDeviationMicros).toBeLessThanOrEqual(maxMicros!);
+  // Three digits of a histogram.
+  expect(percentiles!.p50Micros).toBeGreaterThanOrEqual(minMicros! * 0.998);
+  expect(percentiles!.p9999Micros).toBeGreaterThanOrEqual(percentiles!.p50Micros);
+  expect(percentiles!.maxMicros / maxMicros!).toBeCloseTo(1, 2);
+}
+
+test('direct tells what a store costs, and what the network adds', async () => {
+  const args = ['--runtimes', 'node', '--sizes', '0,1k', '--seconds', '0.1', '--rounds', '2'];
+  const { file, stdout } = await bench('direct', args);
+  const { rounds, cells, flags } = readReport(file);
+  expect(flags).toMatchObject({
+    sizes: [0, 1000],
+    engines: ['swiss', 'map'],
+    operations: ['get', 'miss', 'set', 'churn'],
+  });
+  // Two engines and a server, twice; without keys there is nothing to get or to set.
+  expect(rounds).toHaveLength(2 * 3 * (2 + 4));
+  for (const one of rounds) {
+    const { store, keys, workload } = one.dimensions;
+    expectTimes(one);
+    expect(one.figures.opsPerSecond).toBeGreaterThan(0);
+    expect(one.figures.samples).toBeGreaterThan(0);
+    expect(one.figures.clockMicros).toBeGreaterThan(0);
+    expect(one.figures.clockStepMicros).toBeGreaterThan(0);
+    expect(one.figures.serverMicrosPerOp! > 0).toBe(store === 'tcp');
+    if (keys === 0) expect(['miss', 'churn']).toContain(workload);
+  }
+  for (const { dimensions, figures } of cells) {
+    if (dimensions.store !== 'direct') expect(figures).not.toHaveProperty('networkFactor');
+    else {
+      const server = cells.find(
+        (one) =>
+          one.dimensions.store === 'tcp' &&
+          one.dimensions.keys === dimensions.keys &&
+          one.dimensions.workload === dimensions.workload,
+      );
+      const ratio = figures.opsPerSecond!.median / server!.figures.opsPerSecond!.median;
+      expect(figures.networkFactor!.median).toBeCloseTo(ratio, 10);
+      // A round trip takes more than a call, on any machine.
+      if (dimensions.engine === 'swiss') expect(figures.networkFactor!.median).toBeGreaterThan(1);
+    }
+  }
+  expect(stdout).toMatch(/^1000 keys, swiss on node +\d/m);
+  expect(stdout).toMatch(/^0 keys, tcp on node +\d/m);
+  expect(stdout).toMatch(/reading the clock takes: [\d.]+ (µs|ms)/);
+});
+
+test('direct skips what memory does not allow, and says how much it takes', async () => {
+  const args = ['--runtimes', 'node', '--engines', 'swiss', '--operations', 'get', '--value-size', '100k'];
+  const { file, stdout } = await bench('direct', [...args, '--sizes', '10,50m', '--seconds', '0.1', '--rounds', '1']);
+  const { skipped, cells } = readReport(file);
+  expect(skipped.map(({ label }) => label)).toContain('swiss, 50000000 keys');
+  expect(cells.map(({ dimensions }) => dimensions.keys)).toEqual([10, 10]);
+  expect(stdout).toMatch(/^skipped swiss, 50000000 keys: 50000000 keys take some \d+m in the engine swiss; /m);
+});
+
+test('tcp tells the round trip through each transport', async () => {
+  const args = ['--runtimes', 'node', '--transports', 'node,uws', '--operations', 'get,miss', '--generator', 'node'];
+  const { file, stdout } = await bench('tcp', [...args, '--sizes', '0,500', '--seconds', '0.2', '--rounds', '1']);
+  const { rounds, skipped } = readReport(file);
+  const transports = ['node', 'uws'].filter((name) => !skipped.some(({ label }) => label === `${name} on node`));
+  expect(rounds).toHaveLength(3 * transports.length);
+  for (const one of rounds) {
+    expectTimes(one);
+    expect(one.figures.serverMicrosPerOp).toBeGreaterThan(0);
+    expect(one.dimensions).toMatchObject({ clientRuntime: 'node', runtime: 'node', store: 'tcp' });
+  }
+  expect(stdout).toMatch(/^get: keys that are there, 500 keys$/m);
+  expect(stdout).toMatch(/^miss: .*, 0 keys$/m);
+  expect(stdout).toMatch(/^node on node +\d/m);
+});
+
+test('ycsb runs its workloads, and tells load and run phase by operation', async () => {
+  const sizes = ['--records', '500', '--fields', '3', '--field-size', '20', '--connections', '4', '--seconds', '0.3'];
+  const { file, stdout } = await bench('ycsb', [
+    '--runtimes',
+    'node',
+    '--transports',
+    'node',
+    ...sizes,
+    '--rounds',
+    '1',
+  ]);
+  const { rounds, drawn } = readReport(file) as YcsbReport;
+  expect(Object.keys(drawn).sort()).toEqual(['A', 'B', 'C', 'D', 'F']);
+  const find = (workload: string, operation: string): ReportRound =>
+    rounds.find(({ dimensions }) => dimensions.workload === workload && dimensions.operation === operation)!;
+  const { figures: load } = find('ycsb', 'all');
+  expect(load.operations).toBe(500);
+  expect(find('ycsb', 'insert').figures.operations).toBe(500);
+
+  const kinds: Readonly<Record<string, readonly string[]>> = {
+    'ycsb-a': ['read', 'update'],
+    'ycsb-b': ['read', 'update'],
+    'ycsb-c': ['read'],
+    'ycsb-d': ['read', 'insert'],
+    'ycsb-f': ['read', 'update', 'readModifyWrite'],
+  };
+  for (const [workload, operations] of Object.entries(kinds)) {
+    const all = find(workload, 'all').figures;
+    expect(all.serverMicrosPerOp).toBeGreaterThan(0);
+    expect(all.generatorMicrosPerOp).toBeGreaterThan(0);
+    for (const operation of operations) expectTimes(find(workload, operation));
+    const done = operations.map((operation) => find(workload, operation).figures.operations!);
+    const sum = done.reduce((before, one) => before + one, 0);
+    if (workload === 'ycsb-f') {
+      const [reads, updates, changes] = done as [number, number, number];
+      // Up to those that were under way at the ends, each change wrote once, and read at least once.
+      expect(Math.abs(updates - changes)).toBeLessThanOrEqual(4);
+      expect(reads).toBeGreaterThanOrEqual(changes - 4);
+      expect(find(workload, 'all').figures.lostPerReadModifyWrite).toBeGreaterThanOrEqual(0);
+    } else {
+      expect(Math.abs(all.operations! - sum)).toBeLessThanOrEqual(8);
+    }
+  }
+  // The records of 3 fields of 20 bytes: a map of one byte, and names of 7 and texts of 21 with their headers.
+  expect(find('ycsb-a', 'all').dimensions).toMatchObject({ keys: 500, valueSize: 1 + 3 * (7 + 21), phase: 'run' });
+  expect(stdout).toMatch(/^workload D, read latest: 95 % read, 5 % insert; latest, drawn [0-9a-f]{16}$/m);
+  expect(stdout).toMatch(/^ {2}read-modify-write +\d/m);
+});
+
+test('ycsb writes back by SET when asked to, over WebSocket, too', async () => {
+  const args = ['--workloads', 'f', '--write-back', 'set', '--distribution', 'uniform', '--runtimes', 'node'];
+  const sizes = ['--records', '100', '--connections', '3', '--seconds', '0.2', '--rounds', '1', '--generator', 'node'];
+  const { file, stdout } = await bench('ycsb', [...args, ...sizes, '--transports', 'node,uws']);
+  const { rounds } = readReport(file);
+  for (const { dimensions, figures } of rounds) {
+    if (dimensions.operation === 'all' && dimensions.phase === 'run') expect(figures.lostPerReadModifyWrite).toBe(0);
+  }
+  expect(stdout).toContain('50 % read, 50 % read-modify-write; uniform');
+  expect(stdout).not.toContain('lost CAS');
+});
+
+test('what makes no sense is refused before anything is measured', async () => {
+  const refusals: readonly [args: readonly string[], message: RegExp][] = [
+    [['ycsb', '--workloads', 'A,E'], /--workloads A,E: workload E scans .* no ordered scan$/m],
+    [['ycsb', '--workloads', 'G'], /--workloads G: expected A, B, C, D or F/],
+    [['ycsb', '--fields', '100', '--field-size', '100k'], /--fields 100: with --field-size, expected at most 1048576/],
+    [['ycsb', '--write-back', 'add'], /--write-back add: expected cas or set/],
+    [['direct', '--sizes', '1x'], /--sizes 1x: expected a whole number from 0 to 100000000; k and m are/],
+    [
+      ['direct', '--sizes', '0', '--operations', 'get', '--runtimes', 'node'],
+      /--sizes 0: there is nothing of get to do/,
+    ],
+    [['tcp', '--sizes', '0', '--operations', 'get,set'], /--sizes 0: there is nothing of get,set to do/],
+    [['tcp', '--operations', 'put'], /--operations put: expected get, miss, set or churn/],
+  ];
+  for (const [args, message] of refusals) {
+    const outcome = await run(['bench', ...args]);
+    expect(outcome).toMatchObject({ code: 2, stdout: '' });
+    expect(outcome.stderr).toMatch(message);
+  }
+});
