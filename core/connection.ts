@@ -21,6 +21,9 @@ export interface Lease {
   release(): void;
 }
 
+/** How often a server is told that time goes by: seldom enough for an idle one to cost nothing. Unit: milliseconds. */
+export const TICK_MS = 500;
+
 /** One end of an open connection, as the transport offers it to the core. */
 export interface Connection {
   readonly framing: Framing;

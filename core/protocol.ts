@@ -106,6 +106,8 @@ export const ErrorCode = {
   SIZE: 'SIZE',
   /** Whole payload: too many connections. The server closes the connection. */
   BUSY: 'BUSY',
+  /** Whole payload: nothing has come for too long. The server closes the connection. */
+  IDLE: 'IDLE',
 } as const;
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 

@@ -9,16 +9,17 @@
  * ```
  */
 import process from 'node:process';
-import { formatAddress } from '../transports/address.ts';
+import { formatAddress, isReachedFromOutside } from '../transports/address.ts';
 import type { TransportName } from '../transports/transport.ts';
 import { currentRuntime } from './choose.ts';
 import { MAX_SHARDS } from './defaults.ts';
 import { resolveEndpoint } from './endpoint.ts';
 import type { EngineName } from './engine.ts';
-import { openShard, type ShardSettings } from './shard.ts';
+import { openShard, type Secrets, type ServerLimits, type ShardSettings } from './shard.ts';
 import type { SupervisorOptions } from './supervisor.ts';
+import { loadTokens, type TokenSources } from './tokens.ts';
 
-export type { EngineName, TransportName };
+export type { EngineName, ServerLimits, TransportName };
 export { MAX_SHARDS };
 
 /** How long `close` waits for clients to take their replies and leave. Unit: milliseconds. */
@@ -27,7 +28,7 @@ export const DEFAULT_CLOSE_GRACE_MS = 5000;
 /** Transports that block their thread while they wait, so that it can't be one that has something else to do. */
 const BLOCKING_TRANSPORTS: ReadonlySet<TransportName> = new Set(['uring']);
 
-export interface ServerOptions {
+export interface ServerOptions extends TokenSources {
   /**
    * `tcp://host:port` or `ws://host:port`, port 0 for any free one, or `unix:/path`. Default: `tcp://127.0.0.1:7464`, and
    * `ws://127.0.0.1:7464` with a transport that speaks WebSocket.
@@ -44,6 +45,10 @@ export interface ServerOptions {
    * 3.75 GiB.
    */
   readonly memoryBytesMax?: number;
+  /** What requests may hold and connections may cost. Default: `PROTOCOL_LIMITS` and `DEFAULT_CONNECTION_LIMITS`. */
+  readonly limits?: Partial<ServerLimits>;
+  /** Whether to listen where other machines come, though no token is asked for. Default: false. */
+  readonly insecure?: boolean;
   /**
    * How many shards the keys are divided over, from 1 to `MAX_SHARDS`. More than one run in a thread each, and listen side
    * by side: the next ones at the ports above that of `listen`, each at any free one when it is 0, or at `/path.1`,
@@ -70,6 +75,11 @@ export interface Server extends AsyncDisposable {
    */
   info(): Promise<Readonly<Record<string, string | number>>>;
   /**
+   * Reads the tokens anew. Connections whose token is gone have to bring another. Rejects with an `Error`, and all is as it
+   * was, when what is read is none.
+   */
+  reload(): Promise<void>;
+  /**
    * Stops accepting, sends the replies in flight, and resolves when every client has left; those that have not done so
    * after `graceMs` (milliseconds, default `DEFAULT_CLOSE_GRACE_MS`) are cut off. Twice is fine.
    */
@@ -82,13 +92,21 @@ export interface Server extends AsyncDisposable {
  * why and what would help.
  */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
-  const { engine = 'swiss', maxFrameBytes, memoryBytesMax, shards = 1, report = toStderr } = options;
+  const { engine = 'swiss', maxFrameBytes, memoryBytesMax, limits, shards = 1, report = toStderr } = options;
   if (!Number.isInteger(shards) || shards < 1 || shards > MAX_SHARDS) {
     throw new RangeError(`shards is ${shards}; it must be an integer from 1 to ${MAX_SHARDS}`);
   }
   const endpoint = resolveEndpoint(currentRuntime().name, options.listen, options.transport);
   const transport = endpoint.transport.name;
-  const settings = { listen: formatAddress(endpoint.address), transport, engine, maxFrameBytes, memoryBytesMax };
+  const listen = formatAddress(endpoint.address);
+  const secrets = loadSecrets(options);
+  if (secrets.tokens === undefined && options.insecure !== true && isReachedFromOutside(endpoint.address)) {
+    throw new Error(
+      `other machines can reach ${listen}, and no token is asked for: give --token-file or RINGKV_TOKEN, ` +
+        'or --insecure if everyone may read and delete everything',
+    );
+  }
+  const settings = { listen, transport, engine, maxFrameBytes, memoryBytesMax, limits, secrets };
   const served =
     shards === 1 && !BLOCKING_TRANSPORTS.has(transport)
       ? await serveHere(settings)
@@ -100,6 +118,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     transport,
     engine,
     info: () => served.info(),
+    reload: async () => served.setSecrets(loadSecrets(options)),
     close,
     [Symbol.asyncDispose]: () => close(),
   };
@@ -108,7 +127,12 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 /** The only shard, in this thread: for sockets of the runtime nothing is won by another. */
 async function serveHere(settings: ShardSettings): Promise<Served> {
   const shard = await openShard(settings);
-  return { addresses: [shard.address], info: async () => shard.info(), close: (graceMs) => shard.close(graceMs) };
+  return {
+    addresses: [shard.address],
+    info: async () => shard.info(),
+    setSecrets: (secrets) => shard.setSecrets(secrets),
+    close: (graceMs) => shard.close(graceMs),
+  };
 }
 
 /** Each shard in a thread of its own. */
@@ -120,7 +144,12 @@ async function serveInThreads(options: SupervisorOptions): Promise<Served> {
 interface Served {
   readonly addresses: readonly string[];
   info(): Promise<Readonly<Record<string, string | number>>>;
+  setSecrets(secrets: Secrets): void;
   close(graceMs: number): Promise<void>;
+}
+
+function loadSecrets(options: ServerOptions): Secrets {
+  return { tokens: loadTokens(options) };
 }
 
 function toStderr(line: string): void {

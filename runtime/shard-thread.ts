@@ -4,13 +4,14 @@ import type { Info } from '../core/info.ts';
 import type { ShardMap } from '../core/slots.ts';
 import type { BlockedThread } from '../transports/transport.ts';
 import { Libc, wake } from './ffi/libc.ts';
-import type { ShardSettings } from './shard.ts';
+import type { Secrets, ShardSettings } from './shard.ts';
 import { startWorker, type WorkerThread } from './workers.ts';
 
 /** What is posted to a shard's thread. */
 export type ShardOrder =
   | { readonly kind: 'map'; readonly map: ShardMap }
   | { readonly kind: 'info'; readonly id: number }
+  | { readonly kind: 'secrets'; readonly secrets: Secrets }
   | { readonly kind: 'close'; readonly graceMs: number };
 
 /** What it posts. */
@@ -112,6 +113,11 @@ export class ShardThread {
       this.#asking.set(id, answer);
       this.#post({ kind: 'info', id });
     });
+  }
+
+  /** Gives the shard others than before. */
+  setSecrets(secrets: Secrets): void {
+    if (!this.#hasEnded) this.#post({ kind: 'secrets', secrets });
   }
 
   /**

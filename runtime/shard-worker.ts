@@ -20,6 +20,9 @@ try {
       case 'info':
         post({ kind: 'info', id: order.id, info: shard.info() });
         return;
+      case 'secrets':
+        shard.setSecrets(order.secrets);
+        return;
       case 'close':
         void shard.close(order.graceMs).then(() => post({ kind: 'closed' }));
     }

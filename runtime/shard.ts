@@ -1,5 +1,7 @@
 /** One shard on the thread that calls: its engine and its transport, put together. */
+import { type EngineLimits, PROTOCOL_LIMITS } from '../core/engine/engine.ts';
 import type { Info } from '../core/info.ts';
+import type { ConnectionLimits } from '../core/server/limits.ts';
 import { Shard } from '../core/server/shard.ts';
 import { ALL_SLOTS, type ShardMap } from '../core/slots.ts';
 import { formatAddress, parseAddress } from '../transports/address.ts';
@@ -8,6 +10,16 @@ import { createTransport } from '../transports/transports.ts';
 import { currentRuntime } from './choose.ts';
 import { createEngine, type EngineName } from './engine.ts';
 import { packageVersion } from './package.ts';
+import { createGuard, type TokenHash } from './tokens.ts';
+
+/** What requests may hold, and what connections may cost. */
+export interface ServerLimits extends ConnectionLimits, EngineLimits {}
+
+/** What is read from files, and may be read anew. */
+export interface Secrets {
+  /** Who is let in. Default: everyone. */
+  readonly tokens?: readonly TokenHash[] | undefined;
+}
 
 /** Plain data, so that it can be given to a thread. */
 export interface ShardSettings {
@@ -18,6 +30,9 @@ export interface ShardSettings {
   readonly maxFrameBytes?: number | undefined;
   /** Default: that of `EngineOptions`. */
   readonly memoryBytesMax?: number | undefined;
+  /** Default: `PROTOCOL_LIMITS` and `DEFAULT_CONNECTION_LIMITS`. */
+  readonly limits?: Partial<ServerLimits> | undefined;
+  readonly secrets?: Secrets | undefined;
   /**
    * Which of the server's shards this is, counted from 0, and all of them, as far as their addresses are known before they
    * listen. Default: the only one, with all slots, where it listens.
@@ -34,6 +49,8 @@ export interface OpenShard {
   map: ShardMap;
   /** What INFO answers. */
   info(): Info<string | number>;
+  /** Takes others than before. */
+  setSecrets(secrets: Secrets): void;
   /** As `Listener.close`. */
   close(graceMs: number): Promise<void>;
 }
@@ -44,7 +61,8 @@ export interface OpenShard {
  * here; the message says why and what would help.
  */
 export async function openShard(settings: ShardSettings, options: TransportOptions = {}): Promise<OpenShard> {
-  const { among, maxFrameBytes, memoryBytesMax } = settings;
+  const { among, maxFrameBytes, memoryBytesMax, secrets = {} } = settings;
+  const { engineLimits, connectionLimits } = divideLimits(settings.limits);
   const runtime = currentRuntime();
   const transport = createTransport(settings.transport, options);
   const asked = parseAddress(settings.listen);
@@ -54,11 +72,14 @@ export async function openShard(settings: ShardSettings, options: TransportOptio
   const shard = new Shard({
     engine: await createEngine(settings.engine, {
       slots: { first, last },
+      limits: engineLimits,
       ...(memoryBytesMax === undefined ? {} : { memoryBytesMax }),
     }),
     identity: { version: packageVersion, runtime: `${runtime.name}/${runtime.version}`, transport: transport.name },
     now: Date.now,
     shards: () => open.map,
+    guard: guardOf(secrets),
+    limits: connectionLimits,
     ...(maxFrameBytes === undefined ? {} : { maxFrameBytes }),
     processFigures() {
       const { userMicros, systemMicros } = runtime.cpuTime();
@@ -71,7 +92,24 @@ export async function openShard(settings: ShardSettings, options: TransportOptio
   return Object.assign(open, {
     address,
     info: () => shard.info(),
+    setSecrets(renewed: Secrets) {
+      shard.guard = guardOf(renewed);
+    },
     close: (graceMs: number) => listener.close(graceMs),
     thread: listener.thread,
   });
+}
+
+function guardOf({ tokens }: Secrets) {
+  return tokens === undefined ? undefined : createGuard(tokens);
+}
+
+/** Each of the limits goes to who keeps it. */
+function divideLimits(limits: Partial<ServerLimits> = {}) {
+  const isEngine = ([name]: readonly [string, unknown]): boolean => name in PROTOCOL_LIMITS;
+  const given = Object.entries(limits).filter(([, value]) => value !== undefined);
+  return {
+    engineLimits: Object.fromEntries(given.filter(isEngine)) as Partial<EngineLimits>,
+    connectionLimits: Object.fromEntries(given.filter((one) => !isEngine(one))) as Partial<ConnectionLimits>,
+  };
 }

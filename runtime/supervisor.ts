@@ -12,7 +12,7 @@ import { divideSlots, type ShardMap } from '../core/slots.ts';
 import { formatAddress, parseAddress } from '../transports/address.ts';
 import type { Address } from '../transports/transport.ts';
 import { packageFolder } from './package.ts';
-import type { ShardSettings } from './shard.ts';
+import type { Secrets, ShardSettings } from './shard.ts';
 import { ShardThread } from './shard-thread.ts';
 
 /** Pause before a shard that died is started again; it doubles each time it dies again soon. Unit: milliseconds. */
@@ -38,6 +38,7 @@ export interface SupervisorOptions extends Omit<ShardSettings, 'among'> {
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
+  #secrets: Secrets | undefined;
   /** Of all shards, with their real addresses once they listen. */
   #map: ShardMap;
   #threads: ShardThread[] = [];
@@ -57,6 +58,7 @@ export class Supervisor {
 
   private constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#secrets = options.secrets;
     const base = parseAddress(options.listen);
     this.#map = divideSlots(options.shards).map(({ first, last }, shard) => [first, last, shardAddress(base, shard)]);
   }
@@ -73,6 +75,12 @@ export class Supervisor {
   async info(): Promise<Info<string | number>> {
     const infos = await Promise.all(this.#threads.map((thread) => thread.info()));
     return addUpInfo(infos.filter((info) => info !== undefined));
+  }
+
+  /** Gives all shards others than before, and those that are started again. */
+  setSecrets(secrets: Secrets): void {
+    this.#secrets = secrets;
+    for (const thread of this.#threads) thread.setSecrets(secrets);
   }
 
   /** Closes all shards as `Listener.close` does, and ends their threads. Twice is fine. */
@@ -98,7 +106,7 @@ export class Supervisor {
   #startThread(shard: number): ShardThread {
     const { shards: _, report: __, script = SHARD_SCRIPT, ...settings } = this.#options;
     const [, , listen] = this.#map[shard]!;
-    const own: ShardSettings = { ...settings, listen, among: { shard, map: this.#map } };
+    const own: ShardSettings = { ...settings, secrets: this.#secrets, listen, among: { shard, map: this.#map } };
     return new ShardThread(script, `shard ${shard}`, own);
   }
 

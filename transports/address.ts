@@ -46,6 +46,14 @@ export function formatAddress(address: Address): string {
   }
 }
 
+/** Whether other machines may get to such an address: what is no loopback, and no unix socket. */
+export function isReachedFromOutside(address: Address): boolean {
+  if (!('host' in address)) return false;
+  const { host } = address;
+  // As addresses are written in full: what else means loopback has to be written so.
+  return !(host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host));
+}
+
 function parseHostAndPort(text: string, rest: string): { host: string; port: number } {
   const match = /^\/\/(?:\[([^\]]*)\]|([^:/?#[\]@]*)):(\d+)\/?$/.exec(rest);
   if (match === null) {

@@ -2,9 +2,17 @@
  * The contract of a transport: the one thing that differs between the I/O backends. A transport moves bytes and knows
  * nothing of frames, operations or values; framing, batching and back-pressure are the core's, once for all transports.
  */
-import type { Connection, ConnectionHandler, Framing, Lease, ReceiveRoom } from '../core/connection.ts';
+import {
+  type Connection,
+  type ConnectionHandler,
+  type Framing,
+  type Lease,
+  type ReceiveRoom,
+  TICK_MS,
+} from '../core/connection.ts';
 
 export type { Connection, ConnectionHandler, Framing, Lease, ReceiveRoom };
+export { TICK_MS };
 
 export type TransportName = 'memory' | 'node' | 'bun' | 'deno' | 'uws' | 'bun-ws' | 'deno-ws' | 'uring';
 
@@ -47,9 +55,6 @@ export interface ServerHandler {
   /** Where bytes that arrive are best put. Default: wherever the transport likes. */
   readonly room?: ReceiveRoom | undefined;
 }
-
-/** How often `ServerHandler.tick` is called: seldom enough for an idle server to cost nothing. Unit: milliseconds. */
-export const TICK_MS = 500;
 
 /** How a transport may use the thread that creates it. */
 export interface TransportOptions {

@@ -1,5 +1,6 @@
 /** Getting a connection to a server: one attempt, and how long to wait before the next. */
-import { ConnectionError, RingkvError, TimeoutError } from './errors.ts';
+import { ErrorCode } from '../protocol.ts';
+import { ConnectionError, RingkvError, ServerError, TimeoutError } from './errors.ts';
 import { Link, type LinkOwner } from './link.ts';
 import { operations, type ServerHello } from './operations.ts';
 import { Queue } from './queue.ts';
@@ -52,7 +53,10 @@ export async function dial(options: DialOptions, owner: LinkOwner, signal: Abort
       return link;
     }, attempt.signal);
     if (link === undefined) throw new ConnectionError('the transport has opened no connection');
-    return { link, hello: await sayHello(link, options) };
+    const hello = await sayHello(link, options);
+    // It would refuse every operation.
+    if (hello.access === 'none') throw new ServerError(ErrorCode.AUTH, 'the server asks for a token');
+    return { link, hello };
   } catch (error) {
     if (attempt.signal.aborted) throw attempt.signal.reason;
     const cause = error instanceof RingkvError ? error : new ConnectionError(messageOf(error), { cause: error });

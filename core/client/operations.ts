@@ -62,6 +62,8 @@ export interface ServerHello {
   readonly maxFrame: number;
   /** Longest key it takes. Unit: bytes. */
   readonly maxKey: number;
+  /** What this client may do: `full`, `read-only`, or `none` before it has brought a token. */
+  readonly access?: 'full' | 'read-only' | 'none';
   /** For each shard its first slot, its last slot and its address. */
   readonly shards: ShardMap;
 }

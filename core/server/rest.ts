@@ -7,8 +7,8 @@ import type { Engine } from '../engine/engine.ts';
 import { FRAME_HEADER_BYTES, readFrameLength } from '../protocol.ts';
 
 /**
- * A frame up to this size gets its room at once, when its header has come. The room of longer ones grows with what comes: who
- * announces much and sends little must not cost much. Unit: bytes.
+ * A frame up to this size gets its room at once, when its header has come, if there is plenty. The room of others grows with
+ * what comes: who announces much and sends little must not cost much. Unit: bytes.
  */
 const ANNOUNCED_BYTES_MAX = 1024 * 1024;
 
@@ -26,24 +26,50 @@ const NOTHING = new Uint8Array(0);
 /** The engine of a shard, and how much of its memory its sessions use for what they have not executed. */
 export class RestRoom {
   readonly engine: Engine;
+  readonly #bytesMax: number;
+  #engineBytes = 0;
   #usedBytes = 0;
 
-  constructor(engine: Engine) {
+  /** All sessions together may take `bytesMax` bytes, of the engine's memory and of the heap. */
+  constructor(engine: Engine, bytesMax: number) {
     this.engine = engine;
+    this.#bytesMax = bytesMax;
   }
 
-  /** Takes room and returns its offset; 0 when there is none. */
+  /** What all sessions have taken. Unit: bytes. */
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  /** Whether so much may be taken before it is needed: only while there is plenty. */
+  isPlenty(length: number): boolean {
+    return length <= ANNOUNCED_BYTES_MAX && this.#usedBytes + length < this.#bytesMax / 2;
+  }
+
+  /** Counts so many bytes as taken, or says that they are too many. */
+  take(length: number): boolean {
+    if (this.#usedBytes + length > this.#bytesMax) return false;
+    this.#usedBytes += length;
+    return true;
+  }
+
+  /** So many bytes that were taken are no longer. */
+  give(length: number): void {
+    this.#usedBytes -= length;
+  }
+
+  /** Places in the engine's memory what was taken, and returns the offset; 0 when there is no room. */
   allocate(length: number): number {
     const { room } = this.engine;
-    if (room === undefined || length < ROOM_BYTES_MIN || this.#usedBytes + length > ROOM_BYTES_MAX) return 0;
+    if (room === undefined || length < ROOM_BYTES_MIN || this.#engineBytes + length > ROOM_BYTES_MAX) return 0;
     const offset = room.allocate(length);
-    if (offset > 0) this.#usedBytes += length;
+    if (offset > 0) this.#engineBytes += length;
     return offset;
   }
 
   free(offset: number, length: number): void {
     this.engine.room?.free(offset);
-    this.#usedBytes -= length;
+    this.#engineBytes -= length;
   }
 }
 
@@ -69,30 +95,33 @@ export class Rest {
     return this.#room.engine.memory.subarray(this.#offset, this.#offset + this.#length);
   }
 
-  /** Copies what has arrived to the end. */
-  append(arrival: Arrival, from: number, to: number): void {
+  /** Copies what has arrived to the end. False, and nothing is copied, when all sessions' rests have become too much. */
+  append(arrival: Arrival, from: number, to: number): boolean {
     const length = this.#length + to - from;
-    if (length > this.#capacity) this.#grow(length);
+    if (length > this.#capacity && !this.#grow(length)) return false;
     const bytes = arrival.part(from, to);
     if (this.#offset === 0) this.#heap.set(bytes, this.#length);
     else this.#room.engine.memory.set(bytes, this.#offset + this.#length);
     this.#length = length;
     // Once the header is there, so is the length of the frame, and what else will come of it.
     const whole = this.#length < FRAME_HEADER_BYTES ? 0 : FRAME_HEADER_BYTES + readFrameLength(this.bytes, 0);
-    if (whole > this.#capacity && whole <= ANNOUNCED_BYTES_MAX) this.#grow(whole);
+    if (whole > this.#capacity && this.#room.isPlenty(whole)) this.#grow(whole);
+    return true;
   }
 
   /** Gives the room back. */
   free(): void {
     if (this.#offset > 0) this.#room.free(this.#offset, this.#capacity);
+    this.#room.give(this.#capacity);
     this.#offset = 0;
     this.#heap = NOTHING;
     this.#capacity = 0;
     this.#length = 0;
   }
 
-  #grow(length: number): void {
+  #grow(length: number): boolean {
     const capacity = Math.max(length, this.#capacity * 2, CAPACITY_MIN);
+    if (!this.#room.take(capacity)) return false;
     const offset = this.#room.allocate(capacity);
     if (offset > 0) this.#room.engine.memory.set(this.bytes, offset);
     const heap = offset > 0 ? NOTHING : new Uint8Array(capacity);
@@ -103,6 +132,7 @@ export class Rest {
     this.#heap = heap;
     this.#capacity = capacity;
     this.#length = kept;
+    return true;
   }
 }
 

@@ -5,15 +5,25 @@
  * On a connection that carries messages, a message is a payload. Frames are how payloads are kept and how the engine
  * writes them, all the same: what is kept of a message gets a header, and what is sent is cut at the headers.
  */
-import type { Connection, ConnectionHandler, Lease } from '../connection.ts';
+import { type Connection, type ConnectionHandler, type Lease, TICK_MS } from '../connection.ts';
+import { Access } from '../engine/engine.ts';
 import { Writer } from '../msgpack.ts';
 import { ErrorCode, FRAME_HEADER_BYTES, FRAME_TAG, readFrameLength, writeFrameHeader } from '../protocol.ts';
+import type { Grant } from './guard.ts';
+import { AUTH_ATTEMPTS_MAX, REFUSED_GRACE_MS } from './limits.ts';
 import { sendPayloads } from './messages.ts';
 import { Arrival, Rest } from './rest.ts';
 import type { Shard } from './shard.ts';
 
 /** With more than this unsent, a session executes no further frame and stops reading. Unit: bytes. */
 export const OUTPUT_HIGH_WATER_BYTES = 1024 * 1024;
+
+/** What speaks another protocol, told by its first byte. */
+const OTHER_PROTOCOLS = [
+  { name: 'TLS, which is spoken at tls:// addresses', first: 0x16, last: 0x16 },
+  // The method of a request line, or a command of a text protocol.
+  { name: 'HTTP or text', first: 0x41, last: 0x7a },
+] as const;
 
 export class Session implements ConnectionHandler {
   readonly #shard: Shard;
@@ -27,6 +37,8 @@ export class Session implements ConnectionHandler {
   /** No further frame is executed, because one could not be read; what still comes is dropped. */
   #refusing = false;
   #closed = false;
+  /** The connection was destroyed; `close` will come. */
+  #isCut = false;
   /** The connection ends once all replies were given to it. */
   #ending = false;
   /** Bytes of replies that were not given to the connection yet: in the engine's output, or held back. */
@@ -34,15 +46,106 @@ export class Session implements ConnectionHandler {
   /** Bytes of replies of this turn, whether they have left or not. */
   #turn = 0;
   #turnBytes = 0;
+  /** What the peer may do. */
+  access: Access;
+  /** By which token; undefined when none is asked for, or none was given. */
+  #grant: Grant | undefined;
+  #wrongTokens = 0;
+  /** Bytes of the frames that were executed before it had said who it is. */
+  #strangerBytes = 0;
+  // When things began, in ticks of the shard.
+  readonly #openedTick: number;
+  #heardTick: number;
+  #restTick = 0;
+  #refusedTick = 0;
+  /** Since when more waits for the peer than it should; -1: it does not. */
+  #slowTick = -1;
 
   constructor(shard: Shard, connection: Connection) {
     this.#shard = shard;
     this.#connection = connection;
+    this.access = shard.guard === undefined ? Access.FULL : Access.NONE;
+    this.#openedTick = shard.ticks;
+    this.#heardTick = shard.ticks;
+  }
+
+  /** Whether a token is valid; then it decides from now on what the peer may do. */
+  authenticate(token: Uint8Array): boolean {
+    const { guard, passed, engine } = this.#shard;
+    if (guard === undefined) return true;
+    // What is tried beyond that within one frame is not even looked at.
+    const grant = this.#wrongTokens < AUTH_ATTEMPTS_MAX ? guard.admit(token) : undefined;
+    if (grant === undefined) {
+      this.#wrongTokens++;
+      passed.refusedTokens++;
+      return false;
+    }
+    this.#grant = grant;
+    this.access = grant.access;
+    engine.access = grant.access;
+    return true;
+  }
+
+  /** The tokens are others than before: the peer keeps what its token still grants. */
+  renew(): void {
+    const { guard } = this.#shard;
+    if (guard === undefined) this.access = Access.FULL;
+    else {
+      this.#grant = this.#grant === undefined ? undefined : guard.renew(this.#grant);
+      this.access = this.#grant?.access ?? Access.NONE;
+    }
+  }
+
+  /** There are too many connections; it is told so, or cut without a word. */
+  refuseBusy(isTold: boolean): void {
+    if (isTold) this.#refuse(ErrorCode.BUSY, `too many connections; the limit is ${this.#shard.limits.connectionsMax}`);
+    else this.#cut();
+  }
+
+  /** `TICK_MS` have passed: looks whether the peer has taken more time than it may. */
+  tick(): void {
+    if (this.#closed || this.#isCut) return;
+    const { limits, passed } = this.#shard;
+    if (this.#refusing) {
+      if (this.#hasPassed(REFUSED_GRACE_MS, this.#refusedTick)) this.#cut();
+      return;
+    }
+    if (this.#isTooSlow()) {
+      passed.cutSlowReaders++;
+      this.#cut();
+    } else if (
+      this.access === Access.NONE &&
+      this.#grant === undefined &&
+      this.#hasPassed(limits.authMs, this.#openedTick)
+    ) {
+      this.#refuseStranger(`not authenticated within ${limits.authMs} ms`);
+    } else if (this.#rest !== undefined && !this.#blocked && this.#hasPassed(limits.frameMs, this.#restTick)) {
+      passed.cutSlowFrames++;
+      this.#refuse(ErrorCode.FRAME, `a frame did not come to its end within ${limits.frameMs} ms`);
+    } else if (limits.idleMs > 0 && !this.#blocked && this.#hasPassed(limits.idleMs, this.#heardTick)) {
+      passed.cutIdle++;
+      this.#refuse(ErrorCode.IDLE, `nothing has come for ${limits.idleMs} ms`);
+    }
+  }
+
+  #hasPassed(ms: number, sinceTick: number): boolean {
+    return (this.#shard.ticks - sinceTick) * TICK_MS > ms;
+  }
+
+  /** Whether the peer has left more unread than it may, or much for too long. */
+  #isTooSlow(): boolean {
+    const { limits, ticks } = this.#shard;
+    const { pendingBytes } = this.#connection;
+    if (pendingBytes > limits.outputBytesMax) return true;
+    if (pendingBytes <= limits.outputSoftBytes) this.#slowTick = -1;
+    else if (this.#slowTick < 0) this.#slowTick = ticks;
+    return this.#slowTick >= 0 && this.#hasPassed(limits.outputMs, this.#slowTick);
   }
 
   data(bytes: Uint8Array): void {
     this.#shard.received(bytes.length);
     if (this.#refusing) return;
+    this.#heardTick = this.#shard.ticks;
     if (!this.#blocked && this.#shard.isFull) this.#block();
     if (this.#connection.framing === 'message') this.#takeMessage(bytes);
     else if (this.#blocked) this.#keep(bytes);
@@ -55,7 +158,10 @@ export class Session implements ConnectionHandler {
     const missing = this.#missingBytes(rest);
     if (missing < 0) return;
     const taken = Math.min(missing, arrival.length);
-    rest.append(arrival, 0, taken);
+    if (!rest.append(arrival, 0, taken)) {
+      this.#refusePartial();
+      return;
+    }
     const remaining = this.#missingBytes(rest);
     if (remaining < 0) return;
     // What completed the header may not complete the frame.
@@ -81,10 +187,7 @@ export class Session implements ConnectionHandler {
       if (payload.length <= this.#shard.maxFrameBytes) this.#keep(payload);
       return;
     }
-    if (payload.length > this.#shard.maxFrameBytes) {
-      this.#refuseLength(payload.length);
-      return;
-    }
+    if (!this.#isWelcome(payload.length)) return;
     const offset = this.#input(payload);
     if (offset < 0 || !this.#execute(offset, payload.length)) return;
     if (this.#hasEnough) this.#block();
@@ -92,7 +195,7 @@ export class Session implements ConnectionHandler {
 
   /** What waited for the peer goes on, since it has taken its replies. */
   drain(): void {
-    if (!this.#blocked || this.#closed) return;
+    if (!this.#blocked || this.#closed || this.#refusing) return;
     this.#blocked = false;
     const rest = this.#rest;
     this.#rest = undefined;
@@ -130,10 +233,13 @@ export class Session implements ConnectionHandler {
   /** Some replies may leave: `bytes`, in the place of `owedBytes` of those that `replied` told of. */
   flush(bytes: Uint8Array, lease?: Lease, owedBytes: number = bytes.length): void {
     this.#outputBytes -= owedBytes;
-    if (this.#closed) return;
+    if (this.#closed || this.#isCut) return;
     if (this.#connection.framing === 'message') sendPayloads(this.#connection, bytes, lease);
     else this.#connection.send(bytes, lease);
-    if (this.#ending && this.#outputBytes === 0) this.#connection.end();
+    if (this.#connection.pendingBytes > this.#shard.limits.outputBytesMax) {
+      this.#shard.passed.cutSlowReaders++;
+      this.#cut();
+    } else if (this.#ending && this.#outputBytes === 0) this.#connection.end();
     else if (this.#blocked) this.#waitForTurn();
     else if (this.#connection.pendingBytes > OUTPUT_HIGH_WATER_BYTES) this.#block();
   }
@@ -147,14 +253,11 @@ export class Session implements ConnectionHandler {
     const end = offset + bytes.length;
     while (end - position >= FRAME_HEADER_BYTES) {
       if (memory[position] !== FRAME_TAG) {
-        this.#refuse(ErrorCode.FRAME, 'a frame starts with the byte 0xCE');
+        this.#refuseByte(memory[position]!);
         return;
       }
       const length = readFrameLength(memory, position);
-      if (length > shard.maxFrameBytes) {
-        this.#refuseLength(length);
-        return;
-      }
+      if (!this.#isWelcome(length)) return;
       const next = position + FRAME_HEADER_BYTES + length;
       if (next > end) break;
       if (!this.#execute(position + FRAME_HEADER_BYTES, length)) return;
@@ -167,7 +270,7 @@ export class Session implements ConnectionHandler {
     }
     if (position === end) return;
     if (memory[position] !== FRAME_TAG && !this.#blocked) {
-      this.#refuse(ErrorCode.FRAME, 'a frame starts with the byte 0xCE');
+      this.#refuseByte(memory[position]!);
       return;
     }
     // Read from the memory again: if the bytes lay there, it may have grown and left them behind.
@@ -187,9 +290,14 @@ export class Session implements ConnectionHandler {
 
   /** Executes a payload in the engine's memory. Returns whether it could be read; if not, the connection ends. */
   #execute(offset: number, length: number): boolean {
-    if (this.#shard.execute(this, offset, length)) return true;
-    this.#refusing = true;
-    this.#endWhenSent();
+    if (this.access === Access.NONE) this.#strangerBytes += FRAME_HEADER_BYTES + length;
+    if (!this.#shard.execute(this, offset, length)) {
+      this.#beginRefusal();
+      this.#endWhenSent();
+      return false;
+    }
+    if (this.#wrongTokens < AUTH_ATTEMPTS_MAX) return true;
+    this.#refuseStranger(`${AUTH_ATTEMPTS_MAX} tokens were not valid`);
     return false;
   }
 
@@ -200,16 +308,17 @@ export class Session implements ConnectionHandler {
   #missingBytes(rest: Rest): number {
     if (rest.length < FRAME_HEADER_BYTES) return FRAME_HEADER_BYTES - rest.length;
     const length = readFrameLength(rest.bytes, 0);
-    if (length > this.#shard.maxFrameBytes) {
-      this.#refuseLength(length);
-      return -1;
-    }
+    if (!this.#isWelcome(length)) return -1;
     return FRAME_HEADER_BYTES + length - rest.length;
   }
 
   #keep(bytes: Uint8Array): void {
-    this.#rest ??= new Rest(this.#shard.restRoom);
-    this.#rest.append(new Arrival(this.#shard.engine, bytes), 0, bytes.length);
+    if (this.#refusing) return;
+    if (this.#rest === undefined) {
+      this.#rest = new Rest(this.#shard.restRoom);
+      this.#restTick = this.#shard.ticks;
+    }
+    if (!this.#rest.append(new Arrival(this.#shard.engine, bytes), 0, bytes.length)) this.#refusePartial();
   }
 
   #forgetRest(): void {
@@ -234,14 +343,53 @@ export class Session implements ConnectionHandler {
     if (this.#outputBytes === 0 && this.#connection.pendingBytes === 0) this.#shard.waitsForTurn(this);
   }
 
-  #refuseLength(length: number): void {
-    this.#refuse(ErrorCode.SIZE, `frame of ${length} bytes; the limit is ${this.#shard.maxFrameBytes}`);
+  /** Whether a payload of so many bytes is taken from this peer; if not, it was refused. */
+  #isWelcome(length: number): boolean {
+    const { maxFrameBytes, limits, passed } = this.#shard;
+    if (length > maxFrameBytes) {
+      passed.refusedFrames++;
+      this.#refuse(ErrorCode.SIZE, `frame of ${length} bytes; the limit is ${maxFrameBytes}`);
+      return false;
+    }
+    if (this.access !== Access.NONE) return true;
+    if (this.#strangerBytes + FRAME_HEADER_BYTES + length <= limits.authBytesMax) return true;
+    this.#refuseStranger(`not authenticated within ${limits.authBytesMax} bytes of requests`);
+    return false;
+  }
+
+  #refuseStranger(why: string): void {
+    this.#shard.passed.refusedUnauthenticated++;
+    this.#refuse(ErrorCode.AUTH, why);
+  }
+
+  #refusePartial(): void {
+    this.#shard.passed.refusedPartial++;
+    this.#refuse(ErrorCode.MEMORY, 'too many bytes of unfinished requests wait, of all connections');
+  }
+
+  /** Something else than a frame begins with this byte; nothing of it is told back. */
+  #refuseByte(byte: number): void {
+    const other = OTHER_PROTOCOLS.find(({ first, last }) => byte >= first && byte <= last);
+    const hint = other === undefined ? '' : `; this looks like ${other.name}`;
+    this.#refuse(ErrorCode.FRAME, `a frame starts with the byte 0xCE${hint}`);
+  }
+
+  /** Closes the connection at once, whatever it is owed. */
+  #cut(): void {
+    this.#beginRefusal();
+    this.#isCut = true;
+    this.#connection.destroy();
+  }
+
+  #beginRefusal(): void {
+    this.#refusing = true;
+    this.#refusedTick = this.#shard.ticks;
+    this.#forgetRest();
   }
 
   /** Answers with the error of a whole payload; the connection is closed once it has been sent. */
   #refuse(code: ErrorCode, message: string): void {
-    this.#refusing = true;
-    this.#forgetRest();
+    this.#beginRefusal();
     const writer = new Writer();
     writer.reserve(FRAME_HEADER_BYTES);
     writer.error(code, message);
@@ -261,6 +409,6 @@ export class Session implements ConnectionHandler {
   /** The connection ends as soon as it was given all replies, which may have happened already. */
   #endWhenSent(): void {
     this.#ending = true;
-    if (this.#outputBytes === 0 && !this.#closed) this.#connection.end();
+    if (this.#outputBytes === 0 && !this.#closed && !this.#isCut) this.#connection.end();
   }
 }

@@ -2,21 +2,21 @@
  * A shard: one engine and its sessions, owned by one thread, sharing nothing. It collects what the sessions execute into
  * turns and lets the replies of a turn leave together: at once, or with a log when all that they show is acknowledged by it.
  */
-import { pack } from 'msgpackr/pack';
 import type { Connection, ConnectionHandler, ReceiveRoom } from '../connection.ts';
-import type { Engine, EngineHost } from '../engine/engine.ts';
-import { Reader, Writer } from '../msgpack.ts';
-import {
-  DEFAULT_MAX_FRAME_BYTES,
-  ErrorCode,
-  MAX_KEY_BYTES,
-  MAX_REPLY_BYTES,
-  Op,
-  PROTOCOL_VERSION,
-} from '../protocol.ts';
+import type { Engine } from '../engine/engine.ts';
+import { DEFAULT_MAX_FRAME_BYTES, MAX_REPLY_BYTES, PROTOCOL_VERSION } from '../protocol.ts';
 import type { ShardMap } from '../slots.ts';
+import type { Guard } from './guard.ts';
 import { HeldReplies } from './held.ts';
+import { ServerHost } from './host.ts';
 import { OutputLender } from './lease.ts';
+import {
+  BUSY_TOLD_MAX,
+  type ConnectionLimits,
+  checkConnectionLimits,
+  type LimitCounters,
+  newLimitCounters,
+} from './limits.ts';
 import { RestRoom } from './rest.ts';
 import { Session } from './session.ts';
 import type { TurnLog } from './turn-log.ts';
@@ -46,8 +46,6 @@ const HELD_BYTES_MAX = 64 * 1024 * 1024;
 
 const MAX_FRAME_BYTES_MIN = 1024;
 
-const textDecoder = new TextDecoder();
-
 /** What HELLO and INFO tell of the server that the shard itself can't know. */
 export interface ServerIdentity {
   /** Version of ringkv. */
@@ -70,22 +68,14 @@ export interface ShardOptions {
    * `DEFAULT_MAX_FRAME_BYTES`. The constructor throws `RangeError` for another.
    */
   readonly maxFrameBytes?: number;
+  /** Who is let in. Default: everyone, to everything. */
+  readonly guard?: Guard | undefined;
+  /** What connections may cost. The constructor throws `RangeError` for what is none. Default: `DEFAULT_CONNECTION_LIMITS`. */
+  readonly limits?: Partial<ConnectionLimits>;
   /** Where what changes is made durable, for an engine that collects redo bytes. Default: nowhere. */
   readonly log?: TurnLog | undefined;
   /** Figures of the process (CPU time, memory, …) that INFO adds to the shard's own. Default: none. */
   readonly processFigures?: () => Readonly<Record<string, number>>;
-}
-
-/**
- * What the server has answered within one frame. Working these out takes long, so a frame that asks a thousand times gets
- * the same answer each time.
- */
-interface FrameAnswers {
-  readonly frame: number;
-  info?: Uint8Array;
-  hello?: Uint8Array;
-  /** For keys of other shards, by their slots. */
-  readonly moved: Map<number, Uint8Array>;
 }
 
 /** Counters since the start. */
@@ -100,6 +90,11 @@ interface ShardCounters {
 export class Shard {
   readonly engine: Engine;
   readonly maxFrameBytes: number;
+  readonly limits: ConnectionLimits;
+  /** How often the limits were passed. */
+  readonly passed: LimitCounters = newLimitCounters();
+  /** Counts the ticks, which is how sessions tell time: a clock that is set ends no connection. */
+  ticks = 0;
   /** Where a transport may have the kernel put requests: the engine executes them there. */
   readonly room: ReceiveRoom | undefined;
   /** Where sessions put together what arrives in pieces. */
@@ -107,9 +102,11 @@ export class Shard {
   readonly #options: ShardOptions;
   readonly #startedMs: number;
   readonly #sessions = new Set<Session>();
+  /** Those that are beyond the number of connections, and are told so. */
+  readonly #refused = new Set<Session>();
+  readonly #host: ServerHost;
+  #guard: Guard | undefined;
   readonly #counters: ShardCounters = { connections: 0, frames: 0, turns: 0, bytesIn: 0, bytesOut: 0 };
-
-  #lastAnswers: FrameAnswers = { frame: -1, moved: new Map() };
 
   /** Numbers the turns, so that sessions notice a new one. */
   turn = 0;
@@ -139,11 +136,10 @@ export class Shard {
       );
     }
     this.#startedMs = options.now();
-    const host: EngineHost = {
-      serverOperation: (code, operation) => this.#serverOperation(code, operation),
-      moved: (slot) => this.#moved(slot),
-    };
-    this.engine.host = host;
+    this.limits = checkConnectionLimits(options.limits);
+    this.#guard = options.guard;
+    this.#host = new ServerHost({ hello: () => this.#hello(), info: () => this.info(), shards: options.shards });
+    this.engine.host = this.#host;
     this.#lender = new OutputLender(this.engine);
     this.#held = new HeldReplies(this.engine, this.#lender);
     this.#log = options.log;
@@ -157,12 +153,28 @@ export class Shard {
       };
     }
     this.room = receiveRoom(this.engine);
-    this.restRoom = new RestRoom(this.engine);
+    this.restRoom = new RestRoom(this.engine, this.limits.partialBytesMax);
+  }
+
+  /** Who is let in, as of now; undefined: everyone. Connections whose token is gone have to bring another. */
+  get guard(): Guard | undefined {
+    return this.#guard;
+  }
+
+  set guard(guard: Guard | undefined) {
+    this.#guard = guard;
+    for (const session of this.#sessions) session.renew();
   }
 
   /** A peer connected; the transport gives its events to the handler returned. */
   open(connection: Connection): ConnectionHandler {
     const session = new Session(this, connection);
+    if (this.#sessions.size >= this.limits.connectionsMax) {
+      this.passed.refusedConnections++;
+      this.#refused.add(session);
+      session.refuseBusy(this.#refused.size <= BUSY_TOLD_MAX);
+      return session;
+    }
     this.#sessions.add(session);
     this.#counters.connections++;
     return session;
@@ -171,6 +183,7 @@ export class Shard {
   /** A session's connection is gone. */
   forget(session: Session): void {
     this.#sessions.delete(session);
+    this.#refused.delete(session);
   }
 
   /** A session got bytes from its peer. */
@@ -192,6 +205,8 @@ export class Shard {
     const { engine } = this;
     if (this.#partCount === 0) this.#turnMs = this.#options.now();
     const before = engine.outputBytes;
+    this.#host.beginFrame(session);
+    engine.access = session.access;
     const readable = engine.execute(offset, length, this.#turnMs);
     this.#counters.frames++;
     this.#turnRequestBytes += length;
@@ -318,8 +333,11 @@ export class Shard {
     this.#allSettled = undefined;
   }
 
-  /** Removes expired keys while nobody asks for anything. To be called some times a second. */
+  /** Removes expired keys while nobody asks for anything, and closes connections that cost too much time. Every `TICK_MS`. */
   tick(): void {
+    this.ticks++;
+    for (const session of this.#sessions) session.tick();
+    for (const session of this.#refused) session.tick();
     const nowMs = this.#options.now();
     this.engine.sweep(nowMs, SWEEP_PER_TICK);
     this.#log?.tick(nowMs);
@@ -339,6 +357,8 @@ export class Shard {
       connections: this.#sessions.size,
       connectionsTotal,
       ...counters,
+      partialBytes: this.restRoom.usedBytes,
+      ...this.passed,
       ...stats,
       ...this.#log?.info(),
       ...processFigures?.(),
@@ -356,61 +376,16 @@ export class Shard {
     }
   }
 
-  /**
-   * Answers HELLO, AUTH or INFO. The arguments are read with our own reader: a decoder of whole values could be made to fail,
-   * or to do more than decode, by the extensions it knows.
-   */
-  #serverOperation(code: number, operation: Uint8Array): Uint8Array {
-    const reader = new Reader(operation);
-    const argumentCount = reader.arrayHeader() - 1;
-    reader.skip();
-    if (argumentCount !== (code === Op.INFO ? 0 : 1)) return wireError(ErrorCode.OP, 'wrong number of arguments');
-    if (code === Op.INFO) {
-      const answers = this.#frameAnswers();
-      answers.info ??= pack(this.info()) as Uint8Array;
-      return answers.info;
-    }
-    if (code === Op.HELLO) return this.#hello(reader);
-    // No token is asked for here, so any is welcome: a client that brings one needs no special case.
-    return reader.stringOrBytes() === undefined
-      ? wireError(ErrorCode.TYPE, 'token is not a string or binary')
-      : pack(true);
-  }
-
-  #hello(reader: Reader): Uint8Array {
-    const pairs = reader.mapHeader();
-    if (pairs < 0) return wireError(ErrorCode.TYPE, 'argument is not a map');
-    if (readVersion(reader, pairs) !== BigInt(PROTOCOL_VERSION)) {
-      return wireError(ErrorCode.RANGE, `version must be ${PROTOCOL_VERSION}, the one spoken here`);
-    }
-    const answers = this.#frameAnswers();
-    answers.hello ??= pack({
+  /** What HELLO tells to everyone. */
+  #hello(): Readonly<Record<string, unknown>> {
+    return {
       server: 'ringkv',
       ...this.#options.identity,
       protocol: PROTOCOL_VERSION,
       engine: this.engine.name,
       maxFrame: this.maxFrameBytes,
-      maxKey: MAX_KEY_BYTES,
-      shards: this.#options.shards(),
-    }) as Uint8Array;
-    return answers.hello;
-  }
-
-  /** The error that tells where the keys of a slot are. */
-  #moved(slot: number): Uint8Array {
-    const { moved } = this.#frameAnswers();
-    const known = moved.get(slot);
-    if (known !== undefined) return known;
-    const [, , url] = this.#options.shards().find(([first, last]) => slot >= first && slot <= last)!;
-    const result = wireError(ErrorCode.MOVED, `${slot} ${url}`);
-    moved.set(slot, result);
-    return result;
-  }
-
-  #frameAnswers(): FrameAnswers {
-    const { frames } = this.#counters;
-    if (this.#lastAnswers.frame !== frames) this.#lastAnswers = { frame: frames, moved: new Map() };
-    return this.#lastAnswers;
+      maxKey: this.engine.limits.keyBytesMax,
+    };
   }
 }
 
@@ -424,23 +399,4 @@ function receiveRoom(engine: Engine): ReceiveRoom | undefined {
     allocate,
     free,
   };
-}
-
-/** The entry `version` of HELLO's map, of so many pairs; undefined when there is none that is an integer. */
-function readVersion(reader: Reader, pairs: number): bigint | undefined {
-  let version: bigint | undefined;
-  for (let i = 0; i < pairs; i++) {
-    const key = reader.stringOrBytes();
-    if (key === undefined) reader.skip();
-    const value = key !== undefined && textDecoder.decode(key) === 'version' ? reader.integer() : undefined;
-    if (value === undefined) reader.skip();
-    else version = value;
-  }
-  return version;
-}
-
-function wireError(code: ErrorCode, message: string): Uint8Array {
-  const writer = new Writer();
-  writer.error(code, message);
-  return writer.copy();
 }

@@ -10,6 +10,7 @@ import { DEFAULT_ADDRESS, MAX_SHARDS } from '../defaults.ts';
 import { RUNTIME_NAMES } from '../runtime.ts';
 import { type Command, type CommandGroup, defineCommand } from './cli.ts';
 import { choice, type Flag, flag, formatSize, integerOrAuto, optionalFlag, size, switchFlag } from './flags.ts';
+import { limitFlags, limitsOf } from './limit-flags.ts';
 
 /** The transports that reach other processes, which `memory` does not. */
 export const TRANSPORT_NAMES = [
@@ -61,7 +62,7 @@ const serveCommand = defineCommand({
       size(1024, MAX_REPLY_BYTES),
       formatSize(DEFAULT_MAX_FRAME_BYTES),
     ),
-    memory: flag(
+    maxMemory: flag(
       'size',
       'Refuse writes when keys, values and index of a shard take more',
       size(1024 ** 2, MAX_ENGINE_BYTES),
@@ -73,22 +74,42 @@ const serveCommand = defineCommand({
       integerOrAuto(1, MAX_SHARDS),
       '1',
     ),
+    tokenFile: optionalFlag(
+      'file',
+      'Let in who brings a token of this file: one a line, "read-only" before those that may only read',
+      String,
+      'that of RINGKV_TOKEN, or none is asked for',
+    ),
+    insecure: switchFlag('Listen where other machines come though no token is asked for'),
+    ...limitFlags,
   },
   examples: [
     'serve',
-    'serve --listen tcp://127.0.0.1:7465 --memory 2g',
+    'serve --listen tcp://127.0.0.1:7465 --max-memory 2g',
     'serve --listen unix:/run/ringkv.sock',
     'serve --shards auto',
     'serve --runtime bun --transport bun   # without io_uring',
     'serve --listen ws://127.0.0.1:7464   # for browsers',
     'serve --listen tcp://127.0.0.1:0   # the ready line on stdout tells the port',
   ],
-  async run({ runtime, listen, transport, engine, maxFrame, memory, shards: asked }, _words, context) {
+  async run(values, _words, context) {
+    const { runtime, listen, transport, engine, maxFrame, maxMemory, shards: asked, tokenFile, insecure } = values;
     if (runtime !== undefined && runtime !== context.runtime.name) {
       return (await import('./relaunch.ts')).relaunch(runtime, context);
     }
     const shards = asked === 'auto' ? Math.min(context.runtime.parallelism, MAX_SHARDS) : asked;
-    const options = { listen, transport, engine, maxFrameBytes: maxFrame, memoryBytesMax: memory, shards };
+    const options = {
+      listen,
+      transport,
+      engine,
+      maxFrameBytes: maxFrame,
+      memoryBytesMax: maxMemory,
+      shards,
+      tokenFile,
+      tokens: context.runtime.env.RINGKV_TOKEN,
+      insecure,
+      limits: limitsOf(values),
+    };
     const { serve } = await import('./serve.ts');
     return serve(options, context.runtime);
   },
@@ -102,6 +123,7 @@ const shellCommand = defineCommand({
     connect: addressFlag('Talk to the server at tcp://host:port, unix:/path or ws://host:port'),
     runtime: runtimeFlag,
     transport: transportFlag,
+    tokenFile: optionalFlag('file', 'Bring the first token of this file', String, 'that of RINGKV_TOKEN, or none'),
   },
   examples: [
     'shell',
@@ -111,12 +133,12 @@ const shellCommand = defineCommand({
     'shell < commands.txt',
     'shell help',
   ],
-  async run({ runtime, connect, transport }, words, context) {
+  async run({ runtime, connect, transport, tokenFile }, words, context) {
     if (runtime !== undefined && runtime !== context.runtime.name) {
       return (await import('./relaunch.ts')).relaunch(runtime, context);
     }
     const { shell } = await import('./shell.ts');
-    return shell({ address: connect, transport }, words, context.runtime);
+    return shell({ address: connect, transport, tokenFile }, words, context.runtime);
   },
 });
 

@@ -128,6 +128,29 @@ export function formatSize(bytes: number): string {
   return unit === undefined ? String(bytes) : `${bytes / SIZE_UNITS[unit]!}${unit}`;
 }
 
+const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** A time within limits, both included and in milliseconds: `500ms`, `30s`, `5m`, `1h`, or `0`. */
+export function duration(minMs: number, maxMs: number): (text: string) => number {
+  return (text) => {
+    const [, number = '', unit = ''] = /^(\d+)(ms|[smh])$/.exec(text) ?? [];
+    const ms = text === '0' ? 0 : number === '' ? Number.NaN : Number(number) * TIME_UNITS[unit]!;
+    if (!(ms >= minMs && ms <= maxMs)) {
+      throw new Error(
+        `expected a time from ${formatDuration(minMs)} to ${formatDuration(maxMs)}; ms, s, m and h are units`,
+      );
+    }
+    return ms;
+  };
+}
+
+/** A time as `duration` reads it, in the greatest unit that needs no fraction. Unit of `ms`: milliseconds. */
+export function formatDuration(ms: number): string {
+  if (ms === 0) return '0';
+  const unit = ['h', 'm', 's'].find((name) => ms % TIME_UNITS[name]! === 0) ?? 'ms';
+  return `${ms / TIME_UNITS[unit]!}${unit}`;
+}
+
 function parseBoolean(text: string): boolean {
   if (['true', '1', 'yes', 'on'].includes(text)) return true;
   if (['false', '0', 'no', 'off', ''].includes(text)) return false;

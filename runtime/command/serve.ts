@@ -35,9 +35,21 @@ export async function serve({ transport: name, ...given }: ServeOptions, runtime
     `ringkv ${packageVersion} ready ${server.address} transport=${server.transport} ` +
       `runtime=${runtime.name}/${runtime.version} engine=${server.engine} pid=${runtime.pid}${shardsField(server)}\n`,
   );
+  reloadOnHangUp(runtime, server);
   await stopped;
   await server.close();
   return ExitCode.OK;
+}
+
+/** SIGHUP has the tokens read anew; if they can't be, one line says so and the old ones stay. */
+function reloadOnHangUp(runtime: Runtime, server: Server): void {
+  const tell = (line: string): boolean => process.stderr.write(`ringkv: ${line}\n`);
+  runtime.onSignal('SIGHUP', () => {
+    server.reload().then(
+      () => tell('SIGHUP: read anew what is in files'),
+      (error: unknown) => tell(`SIGHUP: nothing is changed, for ${messageOf(error)}`),
+    );
+  });
 }
 
 function choose(runtime: Runtime, listen: string | undefined): TransportName {

@@ -9,6 +9,7 @@ import type { TransportName } from '../../transports/transport.ts';
 import { type Client, connect } from '../client.ts';
 import { resolveEndpoint } from '../endpoint.ts';
 import type { Runtime } from '../runtime.ts';
+import { firstToken } from '../tokens.ts';
 import { CommandError, ExitCode, messageOf } from './errors.ts';
 import { complete, formatHelp, formatReply, parseCommand, splitWords } from './shell-language.ts';
 
@@ -20,6 +21,8 @@ export interface ShellOptions {
   readonly address: string | undefined;
   /** What carries the bytes. Default: as of `ConnectOptions`. */
   readonly transport: TransportName | undefined;
+  /** Whose first token is brought. Default: that of `RINGKV_TOKEN`, or none. */
+  readonly tokenFile: string | undefined;
 }
 
 /**
@@ -28,13 +31,22 @@ export interface ShellOptions {
  */
 export async function shell(options: ShellOptions, words: readonly string[], runtime: Runtime): Promise<number> {
   if (words[0] === 'help') return printHelp(words[1]);
-  await using client = await connect(options).catch((error: unknown) => {
-    throw new CommandError(messageOf(error));
-  });
+  const { tokenFile, ...settings } = options;
+  await using client = await open(() =>
+    connect({ ...settings, token: tokenFile === undefined ? runtime.env.RINGKV_TOKEN : firstToken(tokenFile) }),
+  );
   if (words.length > 0) return (await runWords(client, words)) ? ExitCode.OK : ExitCode.FAILED;
   if (!process.stdin.isTTY) return await runPiped(client);
   const { address } = resolveEndpoint(runtime.name, options.address, options.transport);
   return await runInteractive(client, formatAddress(address), runtime);
+}
+
+async function open(attempt: () => Promise<Client>): Promise<Client> {
+  try {
+    return await attempt();
+  } catch (error) {
+    throw new CommandError(messageOf(error));
+  }
 }
 
 /**

@@ -217,7 +217,7 @@ describe('flags and variables', () => {
   });
 
   test('the limit of the memory reaches the engine', async () => {
-    const { ready } = await serve(['--memory', '64m']);
+    const { ready } = await serve(['--max-memory', '64m']);
     const { stdout } = await run(['shell', 'info'], { env: { RINGKV_CONNECT: ready.address } });
     expect(JSON.parse(stdout)).toMatchObject({ limitBytes: 64 * 1024 ** 2, pid: ready.pid });
   });
@@ -228,7 +228,7 @@ describe('flags and variables', () => {
     [['--transport', 'bun'], /unknown flag --transport/],
     [['serve', '--transprot', 'bun'], /unknown flag --transprot, did you mean --transport\?/],
     [['serve', '--engine', 'swis'], /--engine swis: expected swiss or map, did you mean swiss\?/],
-    [['serve', '--memory', 'lots'], /--memory lots: expected a size from 1m to 3840m/],
+    [['serve', '--max-memory', 'lots'], /--max-memory lots: expected a size from 1m to 3840m/],
     [['serve', '--listen'], /--listen needs a value: <address>/],
     [['serve', '--listen', 'localhost'], /--listen localhost: not an address/],
     [['serve', '--listen', 'memory:x'], /--listen memory:x: expected tcp/],

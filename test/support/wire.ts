@@ -66,7 +66,7 @@ export function decodeReply(payload: Uint8Array): unknown {
   return withErrors(decode(payload, { useBigInt64: false }));
 }
 
-function withErrors(value: unknown): unknown {
+export function withErrors(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withErrors);
   const ext = value as ExtData | null;
   if (typeof ext !== 'object' || ext?.type !== 1 || !(ext.data instanceof Uint8Array)) return value;

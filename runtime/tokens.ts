@@ -1,0 +1,93 @@
+/** The tokens that let clients in: where they are written, and how one that is brought is compared with them. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { Access } from '../core/engine/engine.ts';
+import type { Grant, Guard } from '../core/server/guard.ts';
+
+/** Shortest and longest token, so that none can be guessed and every one fits where it has to. Unit: characters. */
+export const TOKEN_LENGTH_MIN = 16;
+export const TOKEN_LENGTH_MAX = 512;
+
+/** Says in a line of a token file that the token behind it may only read. */
+const READ_ONLY = 'read-only';
+
+/** A token as the server keeps it: what it is can't be told from this. */
+export type TokenHash = Grant;
+
+/**
+ * Reads tokens, one in a line: `TOKEN`, or `read-only TOKEN`. Empty lines, and what follows a `#` at the begin of a line, are
+ * passed over. `source` is what the errors name; they never repeat a token. Throws an `Error` for a line that is none of
+ * these, and when there is no token at all.
+ */
+export function parseTokens(text: string, source: string): TokenHash[] {
+  const tokens: TokenHash[] = [];
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
+    const words = line.trim().split(/\s+/);
+    if (words[0] === '' || words[0]!.startsWith('#')) continue;
+    const access = words.length === 2 && words[0] === READ_ONLY ? Access.READ : Access.FULL;
+    const token = words.at(-1)!;
+    const where = `${source}, line ${index + 1}`;
+    if (words.length > (access === Access.READ ? 2 : 1)) {
+      throw new Error(`${where}: expected TOKEN or ${READ_ONLY} TOKEN, in one line each`);
+    }
+    if (token.length < TOKEN_LENGTH_MIN || token.length > TOKEN_LENGTH_MAX) {
+      throw new Error(
+        `${where}: a token has ${TOKEN_LENGTH_MIN} to ${TOKEN_LENGTH_MAX} characters, this one ${token.length}; ` +
+          '"openssl rand -hex 32" makes one',
+      );
+    }
+    tokens.push({ access, digest: hash(new TextEncoder().encode(token)) });
+  }
+  if (tokens.length === 0) throw new Error(`${source} holds no token`);
+  return tokens;
+}
+
+/** Where a server's tokens are. */
+export interface TokenSources {
+  /** A file as `parseTokens` reads it. */
+  readonly tokenFile?: string | undefined;
+  /** What could be in such a file. */
+  readonly tokens?: string | undefined;
+}
+
+/** All tokens there are, undefined when none is asked for. Throws an `Error` that names what can't be read. */
+export function loadTokens({ tokenFile, tokens }: TokenSources): TokenHash[] | undefined {
+  if (tokenFile === undefined && tokens === undefined) return undefined;
+  return [
+    ...(tokenFile === undefined ? [] : parseTokens(readSecret(tokenFile), tokenFile)),
+    ...(tokens === undefined ? [] : parseTokens(tokens, 'the given tokens')),
+  ];
+}
+
+/** The first token of a file, for a client. Throws as `loadTokens`. */
+export function firstToken(tokenFile: string): string {
+  const text = readSecret(tokenFile);
+  parseTokens(text, tokenFile);
+  const line = text.split(/\r?\n/).find((one) => !/^\s*(#|$)/.test(one))!;
+  return line.trim().split(/\s+/).at(-1)!;
+}
+
+/** Lets in who brings one of these tokens. */
+export function createGuard(tokens: readonly TokenHash[]): Guard {
+  // Every token is compared, and each in the same time: of one that is nearly right nothing is to be told.
+  const find = (digest: Uint8Array): TokenHash | undefined => {
+    let found: TokenHash | undefined;
+    for (const token of tokens) if (timingSafeEqual(token.digest, digest)) found = token;
+    return found;
+  };
+  return { admit: (token) => find(hash(token)), renew: (grant) => find(grant.digest) };
+}
+
+function hash(token: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash('sha256').update(token).digest());
+}
+
+/** Reads a text file that the user has named. Throws an `Error` that names it. */
+export function readSecret(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new Error(`can't read ${path}: ${code === 'ENOENT' ? 'no such file' : code}`, { cause: error });
+  }
+}

@@ -1,0 +1,99 @@
+/** The data directory: who may have it, and what it must hold. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { decodeManifest, encodeManifest, ManifestError } from '../../core/log/manifest.ts';
+import { divideSlots } from '../../core/slots.ts';
+import { openDataDirectory, openExistingDirectory, shardDirectory } from '../../runtime/disk/data-directory.ts';
+import { DirectoryLockedError, lockDirectory } from '../../runtime/disk/lock.ts';
+
+const SEGMENT_BYTES = 8192;
+
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'ringkv-data-'));
+});
+
+afterEach(() => rm(directory, { recursive: true }));
+
+test('a directory has a log for each shard, and opens again for as many', async () => {
+  const shards = divideSlots(2);
+  const path = join(directory, 'new', 'data');
+  const first = await openDataDirectory(path, shards, SEGMENT_BYTES);
+  for (const slots of shards) expect(await readdir(shardDirectory(path, slots))).toEqual(['000000000001.log']);
+  await first.lock.release();
+  await (await openDataDirectory(path, shards, SEGMENT_BYTES)).lock.release();
+  const existing = await openExistingDirectory(path);
+  expect(existing.shards).toEqual(shards);
+  await existing.lock.release();
+  await expect(openDataDirectory(path, divideSlots(1))).rejects.toThrow('start with --shards 2');
+  // A refusal does not keep the lock.
+  await (await openExistingDirectory(path)).lock.release();
+});
+
+test('a log that is gone is missed', async () => {
+  const shards = divideSlots(2);
+  await (await openDataDirectory(directory, shards, SEGMENT_BYTES)).lock.release();
+  await rm(shardDirectory(directory, shards[1]!), { recursive: true });
+  await expect(openExistingDirectory(directory)).rejects.toThrow(ManifestError);
+});
+
+test('what is no data directory is none', async () => {
+  await expect(openExistingDirectory(directory)).rejects.toThrow('no data directory');
+});
+
+test('a manifest is read as it was written, and anything else refused', () => {
+  const shards = divideSlots(3);
+  const text = encodeManifest({ shards });
+  expect(decodeManifest(text, 'manifest')).toEqual({ shards });
+  const others = ['', 'null', '[]', '{"version":1}', text.replace('"version":1', '"version":2')];
+  for (const other of [...others, text.replace('5461', '5462'), text.slice(0, -2), text.replace('16383', '9')]) {
+    expect(() => decodeManifest(other, 'manifest'), other).toThrow(ManifestError);
+  }
+});
+
+test('a second one is told who has it', async () => {
+  const lock = await lockDirectory(directory);
+  await expect(lockDirectory(directory)).rejects.toThrow(`in use by the server with process id ${process.pid}`);
+  await expect(lockDirectory(directory)).rejects.toThrow(DirectoryLockedError);
+  await lock.release();
+  await lock.release();
+  await (await lockDirectory(directory)).release();
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test.each([false, true])('of many at once, one gets it; after one that is gone: %s', async (isStale) => {
+  if (isStale) await writeFile(join(directory, 'lock'), holder({ boot: 'an earlier run of the machine' }));
+  const attempts = await Promise.allSettled(Array.from({ length: 20 }, () => lockDirectory(directory)));
+  const locks = attempts.filter((attempt) => attempt.status === 'fulfilled');
+  expect(locks.length).toBe(1);
+  await locks[0]!.value.release();
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test('the lock of a process that is gone is taken over, and one whose id belongs to another now', async () => {
+  const child = spawn(process.execPath, ['-e', '']);
+  await once(child, 'exit');
+  const gone = [holder({ pid: child.pid! }), holder({ started: '1' }), holder({ boot: 'other' })];
+  for (const text of gone) {
+    await writeFile(join(directory, 'lock'), text);
+    const lock = await lockDirectory(directory);
+    expect(JSON.parse(await readFile(join(directory, 'lock'), 'utf8')).pid).toBe(process.pid);
+    await lock.release();
+  }
+});
+
+test('the lock of another machine is left alone, and so is what is none', async () => {
+  await writeFile(join(directory, 'lock'), holder({ host: 'elsewhere', boot: 'other' }));
+  await expect(lockDirectory(directory)).rejects.toThrow('process 1 on elsewhere');
+  await writeFile(join(directory, 'lock'), 'anything');
+  await expect(lockDirectory(directory)).rejects.toThrow('no lock of ringkv');
+});
+
+function holder(fields: Record<string, unknown>): string {
+  return JSON.stringify({ pid: 1, host: hostname(), boot: '', namespace: '', started: '', ...fields });
+}

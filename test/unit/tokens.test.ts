@@ -1,0 +1,55 @@
+/** Tokens: what may stand in their file, and that what is told of a wrong one never repeats it. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { Access } from '../../core/engine/engine.ts';
+import { createGuard, firstToken, loadTokens, parseTokens } from '../../runtime/tokens.ts';
+import { ascii } from '../support/bytes.ts';
+
+const FULL = '0123456789abcdef';
+const OTHER = 'fedcba9876543210fedcba9876543210';
+const READER = 'may-read-0123456789';
+
+const folder = mkdtempSync(join(tmpdir(), 'ringkv-tokens-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('a token file', () => {
+  test('has tokens of full and of reading access, comments and empty lines', () => {
+    const text = `# rotated on Monday\n${FULL}\r\n\n  ${OTHER}  \n read-only   ${READER}\n#read-only ${FULL}x\n`;
+    const guard = createGuard(parseTokens(text, 'tokens'));
+    const access = [FULL, OTHER, READER, `${FULL}x`, '', 'read-only'].map((token) => guard.admit(ascii(token))?.access);
+    expect(access).toEqual([Access.FULL, Access.FULL, Access.READ, undefined, undefined, undefined]);
+  });
+
+  test.each([
+    ['', /^tokens holds no token$/],
+    ['# nothing\n\n', /^tokens holds no token$/],
+    [`${FULL}\nshort-secret`, /^tokens, line 2: a token has 16 to 512 characters, this one 12; /],
+    ['x'.repeat(513), /^tokens, line 1: a token has 16 to 512 characters, this one 513; /],
+    [`secret-of-mine ${FULL}`, /^tokens, line 1: expected TOKEN or read-only TOKEN, in one line each$/],
+    [`read-only ${FULL} ${OTHER}`, /^tokens, line 1: expected TOKEN or read-only TOKEN, in one line each$/],
+    ['read-only', /^tokens, line 1: a token has 16/],
+  ])('is refused by line, and without what stands there: %j', (text, message) => {
+    const parse = (): unknown => parseTokens(text, 'tokens');
+    expect(parse).toThrow(message);
+    for (const secret of ['secret', FULL, OTHER]) expect(parse).not.toThrow(new RegExp(secret));
+  });
+
+  test('and what was given count together; without either nobody is asked', () => {
+    const tokenFile = join(folder, 'tokens');
+    writeFileSync(tokenFile, `# first\n\nread-only ${READER}\n${OTHER}\n`);
+    expect(loadTokens({})).toBeUndefined();
+    expect(loadTokens({ tokenFile, tokens: FULL })?.length).toBe(3);
+    expect(firstToken(tokenFile)).toBe(READER);
+    const missing = join(folder, 'missing');
+    expect(() => loadTokens({ tokenFile: missing })).toThrow(`can't read ${missing}: no such file`);
+  });
+});
+
+test('a grant is found again among other tokens, or not', () => {
+  const grant = createGuard(parseTokens(FULL, 'tokens')).admit(ascii(FULL))!;
+  expect(createGuard(parseTokens(`${OTHER}\nread-only ${FULL}`, 'tokens')).renew(grant)?.access).toBe(Access.READ);
+  expect(createGuard(parseTokens(OTHER, 'tokens')).renew(grant)).toBeUndefined();
+  expect(Buffer.from(grant.digest).includes(FULL)).toBe(false);
+});
