@@ -1,5 +1,6 @@
 /** The suites of `ringkv bench`. A suite's own folder has its command, whose code is loaded when it is called. */
 import type { Command } from '../runtime/command/cli.ts';
+import { blocksCommand } from './suites/blocks/command.ts';
 import { connectionsCommand } from './suites/connections/command.ts';
 import { directCommand } from './suites/direct/command.ts';
 import { engineCommand } from './suites/engine/command.ts';
@@ -15,6 +16,7 @@ export const benchCommands: readonly Command[] = [
   directCommand,
   tcpCommand,
   ycsbCommand,
+  blocksCommand,
   connectionsCommand,
   engineCommand,
   peersCommand,

@@ -21,7 +21,7 @@ import { createTransport } from '../transports/transports.ts';
 import { SEQUENTIAL_OPERATIONS } from './load/sequential-plan.ts';
 
 export const KEYS_MAX = 100_000_000;
-export const VALUE_BYTES_MAX = 1024 * 1024;
+export const VALUE_BYTES_MAX = 4 * 1024 * 1024;
 export const SEED_MAX = 2 ** 32 - 1;
 export const GENERATORS_MAX = 64;
 
