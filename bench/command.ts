@@ -1,6 +1,8 @@
 /** The suites of `ringkv bench`. A suite's own folder has its command, whose code is loaded when it is called. */
 import type { Command } from '../runtime/command/cli.ts';
+import { aaCommand } from './suites/aa/command.ts';
 import { blocksCommand } from './suites/blocks/command.ts';
+import { compareCommand } from './suites/compare/command.ts';
 import { connectionsCommand } from './suites/connections/command.ts';
 import { directCommand } from './suites/direct/command.ts';
 import { engineCommand } from './suites/engine/command.ts';
@@ -22,4 +24,6 @@ export const benchCommands: readonly Command[] = [
   peersCommand,
   startCommand,
   syscallsCommand,
+  compareCommand,
+  aaCommand,
 ];

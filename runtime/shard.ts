@@ -21,6 +21,8 @@ export interface Secrets {
   readonly tokens?: readonly TokenHash[] | undefined;
 }
 
+import { delayTurns } from './turn-delay.ts';
+
 /** Plain data, so that it can be given to a thread. */
 export interface ShardSettings {
   readonly listen: string;
@@ -86,6 +88,7 @@ export async function openShard(settings: ShardSettings, options: TransportOptio
       return { pid: runtime.pid, cpuUserMicros: userMicros, cpuSystemMicros: systemMicros, ...runtime.memoryUse() };
     },
   });
+  delayTurns(shard, runtime);
   const listener = await transport.listen(asked, shard);
   const address = formatAddress(listener.address);
   if (among === undefined) open.map = alone(address);

@@ -11,6 +11,7 @@ import { nextOrder, runScript, say } from '../servers/script.ts';
 import { poolOperations } from './frames.ts';
 import { Load } from './load.ts';
 import type { GeneratorEvent, GeneratorPlan } from './plan.ts';
+import type { Pool } from './pool.ts';
 import { openServers } from './servers.ts';
 import { measureWindow } from './window.ts';
 import { Values, workloadHash, YCSB_B_READ_SHARE, ycsbB } from './workload.ts';
@@ -30,10 +31,13 @@ async function generate(plan: GeneratorPlan): Promise<void> {
   const { transport, address } = servers;
   const load = await Load.open({ transport, address, connections, depth });
   tell({ event: 'loaded', seconds: (performance.now() - startMs) / 1000, workload: workloadHash(operations) });
+  let pool: Pool | undefined;
   for (const batch of plan.batches) {
+    // The same size again gets the same pool: to make one takes a while.
+    if (pool?.batch !== batch) pool = servers.makePool(operations, batch, values);
     tell({ event: 'ready' });
     await nextOrder();
-    const run = load.endless(servers.makePool(operations, batch, values));
+    const run = load.endless(pool);
     const figures = await measureWindow(run, plan, servers.figures);
     const latency = run.latency.encode();
     const percentiles = run.latency.percentiles();

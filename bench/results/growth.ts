@@ -25,7 +25,7 @@ export function growth(points: readonly CurvePoint[]): Growth | undefined {
   if (all === undefined) return undefined;
   const numbers = logs.map((_, at) => at);
   // Draws that have a single `x` say nothing of a slope; such a draw counts as the whole.
-  const { low, high } = bootstrapInterval(numbers, (drawn) => slope(Array.from(drawn, (at) => logs[at]!)) ?? all);
+  const { low, high } = bootstrapInterval((draw) => slope(Array.from(draw(numbers), (at) => logs[at]!)) ?? all);
   return { factorPerTenfold: 10 ** all, low: 10 ** low, high: 10 ** high };
 }
 

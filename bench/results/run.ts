@@ -47,6 +47,8 @@ export interface Suite<Subject, Own extends object = object> {
   readonly own?: () => Own;
   /** The tables for a terminal, and how to read them. */
   readonly format: (report: Report & Own) => string;
+  /** The exit code of a run that was not interrupted; default: 0. */
+  readonly exitCode?: (report: Report & Own) => ExitCode;
   /** The file for the JSON; undefined for none. */
   readonly json: string | undefined;
   /** Aborts when a signal asks for the end. Children must be given it. */
@@ -101,7 +103,7 @@ export async function runSuite<Subject, Own extends object = object>(suite: Suit
   if (interrupted)
     process.stdout.write(`\ninterrupted in round ${wholeRounds + 1} of ${flags.rounds}; ${kept(wholeRounds)}\n`);
   if (json !== undefined) writeReport(json, report);
-  return ExitCode.OK;
+  return suite.exitCode?.(report) ?? ExitCode.OK;
 }
 
 function kept(wholeRounds: number): string {

@@ -26,24 +26,22 @@ const RESAMPLES = 2000;
 /** The draws are the same in every run, so that the same measurements always get the same interval. */
 const RESAMPLING_SEED = 0x5eed;
 
-/**
- * The median with its interval. Throws `RangeError` when there is nothing to summarize.
- */
+/** The median with its interval. Throws `RangeError` when there is nothing to summarize. */
 export function summarize(samples: readonly number[]): Summary {
   if (samples.length === 0) throw new RangeError('no samples to summarize');
   const sorted = [...samples].sort((a, b) => a - b);
   return {
     median: medianOfSorted(sorted),
-    ...bootstrapInterval(sorted, (drawn) => medianOfSorted(drawn.sort())),
+    ...bootstrapInterval((draw) => medianOfSorted(draw(samples).sort())),
     min: sorted[0]!,
     max: sorted.at(-1)!,
   };
 }
 
 /** The middle one, or the mean of the two in the middle. Throws `RangeError` when there is none. */
-export function median(samples: readonly number[]): number {
+export function median(samples: ArrayLike<number>): number {
   if (samples.length === 0) throw new RangeError('no samples to summarize');
-  return medianOfSorted([...samples].sort((a, b) => a - b));
+  return medianOfSorted(new Float64Array(samples).sort());
 }
 
 function medianOfSorted(sorted: ArrayLike<number>): number {
@@ -51,30 +49,26 @@ function medianOfSorted(sorted: ArrayLike<number>): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** Draws from samples, with replacement and as many as there are. */
+export type Draw = (samples: readonly number[]) => Float64Array;
+
 /**
- * The bootstrap's percentile interval of a statistic: samples are drawn from the samples, with replacement and as many as
- * there are, and the middle 95 % of what the statistic says of them are the interval (Efron, "Bootstrap Methods: Another
- * Look at the Jackknife", Annals of Statistics 7, 1979; Efron and Tibshirani, "An Introduction to the Bootstrap", 1993,
- * chapter 13).
+ * The bootstrap's percentile interval of a statistic, which computes it from what it draws: the middle of what it says in many
+ * draws, by default 95 % (Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 7, 1979; Efron and
+ * Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13).
  *
- * `statistic` may reorder what it is given, and must not keep it.
- *
- * With few samples it promises too much. It never reaches beyond the least and the greatest, and these hold the true median of
- * n samples only with the probability 1 - 2^(1-n): 75 % for 3 and 94 % for 5. From 6 samples on it can be taken by its word.
+ * With few samples it promises too much. That of a median never reaches beyond the least and the greatest, and these hold the
+ * true median of n samples only with the probability 1 - 2^(1-n): 75 % for 3 and 94 % for 5. From 6 samples on it can be
+ * taken by its word.
  */
-export function bootstrapInterval(
-  samples: readonly number[],
-  statistic: (drawn: Float64Array) => number,
-  confidence = CONFIDENCE,
-): Interval {
+export function bootstrapInterval(statistic: (draw: Draw) => number, confidence = CONFIDENCE): Interval {
   const random = new Random(RESAMPLING_SEED);
-  const drawn = new Float64Array(samples.length);
-  const statistics = new Float64Array(RESAMPLES);
-  for (let resample = 0; resample < RESAMPLES; resample++) {
+  const draw: Draw = (samples) => {
+    const drawn = new Float64Array(samples.length);
     for (let i = 0; i < drawn.length; i++) drawn[i] = samples[Math.floor(random.fraction() * samples.length)]!;
-    statistics[resample] = statistic(drawn);
-  }
-  statistics.sort();
+    return drawn;
+  };
+  const statistics = Float64Array.from({ length: RESAMPLES }, () => statistic(draw)).sort();
   const tail = (1 - confidence) / 2;
   return {
     low: statistics[Math.floor(tail * (RESAMPLES - 1))]!,

@@ -1,5 +1,6 @@
 /** One cell of a matrix or its control, measured once: a fresh server, a fresh load generator, every batch size in turn. */
 import { fileURLToPath } from 'node:url';
+import { messageOf } from '../../runtime/command/errors.ts';
 import { type FoundRuntime, scriptCommand } from '../../runtime/find.ts';
 import type { TransportName } from '../../transports/transport.ts';
 import { mergeMeasurements } from '../load/merge.ts';
@@ -42,7 +43,14 @@ const RESULT_HEAD_BYTES_MAX = 5;
 /** The most that a reply takes beyond its results. Unit: bytes. */
 const REPLY_HEAD_BYTES_MAX = 10;
 
-export interface CellOptions {
+export interface CellOptions extends OpenOptions {
+  /** A phase starts: loading, or a batch size. */
+  readonly onPhase: (what: string) => void;
+  /** A phase is over. */
+  readonly onPhaseEnd: () => void;
+}
+
+export interface OpenOptions {
   /** The script of the command. */
   readonly entry: string;
   /** What runs the load generators. */
@@ -51,12 +59,10 @@ export interface CellOptions {
   readonly generators?: number;
   /** Default: the operating system chooses the cores. */
   readonly pinning?: Pinning;
+  /** Environment variables of the server alone. */
+  readonly serverEnv?: Readonly<Record<string, string>>;
   readonly plan: Omit<GeneratorPlan, keyof Served | 'index'>;
   readonly signal: AbortSignal;
-  /** A phase starts: loading, or a batch size. */
-  readonly onPhase: (what: string) => void;
-  /** A phase is over. */
-  readonly onPhaseEnd: () => void;
 }
 
 export interface CellResult {
@@ -68,16 +74,19 @@ export interface CellResult {
 /** Rejects with an `Error` when the server or a generator ends early, and when a reply is wrong, missing or an error. */
 export async function measureCell(subject: Subject, options: CellOptions): Promise<CellResult> {
   options.onPhase('starting');
-  const server = await startSubject(subject, options);
-  await using serverChild = server.child;
-  return await measureServed(
-    {
-      addresses: [server.address],
-      language: subject.control ? 'echo' : 'ringkv',
-      stderr: () => serverChild.stderr,
-    },
-    options,
-  );
+  await using server = await startSubject(subject, options);
+  return await measureServed(server, options);
+}
+
+/** Starts the server of a cell, or its control. Rejects with an `Error` when it does not get ready. */
+export async function startSubject(subject: Subject, options: OpenOptions): Promise<Served & AsyncDisposable> {
+  const { child, address } = await startChild(subject, options);
+  return {
+    addresses: [address],
+    language: subject.control ? 'echo' : 'ringkv',
+    stderr: () => child.stderr,
+    [Symbol.asyncDispose]: () => child[Symbol.asyncDispose](),
+  };
 }
 
 /** Servers that run: where and in which language they are reached, and the end of what they have written on stderr. */
@@ -86,25 +95,67 @@ export interface Served extends Pick<GeneratorPlan, 'addresses' | 'language' | '
 }
 
 /** Measures servers that run already. Rejects as `measureCell` does. */
-export async function measureServed({ stderr, ...served }: Served, options: CellOptions): Promise<CellResult> {
+export async function measureServed(served: Served, options: CellOptions): Promise<CellResult> {
   options.onPhase('loading');
-  await using generators = startGenerators(served, options);
-  try {
-    // The first one stores the keys. The others follow, so that none of them asks for a key that is not there yet.
-    const { workload, seconds: loadSeconds } = (await generators.next('loaded'))[0]!;
+  await using load = await OpenLoad.open(served, options);
+  options.onPhaseEnd();
+  const measurements: Measurement[] = [];
+  for (const batch of options.plan.batches) {
+    options.onPhase(`batch ${batch}`);
+    measurements.push(await load.measureNext());
     options.onPhaseEnd();
-    const measurements: Measurement[] = [];
-    for (const batch of options.plan.batches) {
-      options.onPhase(`batch ${batch}`);
-      await generators.next('ready');
-      generators.tell('go');
-      measurements.push(mergeMeasurements((await generators.next('measured')).map(({ measurement }) => measurement)));
-      options.onPhaseEnd();
-    }
-    return { workload, loadSeconds, measurements };
-  } catch (error) {
-    throw new Error(`${(error as Error).message}; the server says: ${stderr()}`, { cause: error });
   }
+  return { workload: load.workload, loadSeconds: load.loadSeconds, measurements };
+}
+
+/** Load generators whose servers have their keys. They live until this is disposed of. */
+export class OpenLoad implements AsyncDisposable {
+  /** Names the sequence of operations. */
+  readonly workload: string;
+  /** How long it took to store the keys. */
+  readonly loadSeconds: number;
+  readonly #generators: Generators;
+  readonly #served: Served;
+
+  private constructor(generators: Generators, served: Served, loaded: EventNamed<'loaded'>) {
+    this.#generators = generators;
+    this.#served = served;
+    this.workload = loaded.workload;
+    this.loadSeconds = loaded.seconds;
+  }
+
+  /** Rejects as `measureCell` does. */
+  static async open(served: Served, options: OpenOptions): Promise<OpenLoad> {
+    const generators = startGenerators(served, options);
+    try {
+      // The first one stores the keys. The others follow, so that none of them asks for a key that is not there yet.
+      const [first] = await generators.next('loaded');
+      return new OpenLoad(generators, served, first!);
+    } catch (error) {
+      await generators[Symbol.asyncDispose]();
+      throw withStderr(error, served);
+    }
+  }
+
+  /** Measures the next of the plan's batch sizes. Rejects as `measureCell` does. */
+  async measureNext(): Promise<Measurement> {
+    try {
+      await this.#generators.next('ready');
+      this.#generators.tell('go');
+      const measured = await this.#generators.next('measured');
+      return mergeMeasurements(measured.map(({ measurement }) => measurement));
+    } catch (error) {
+      throw withStderr(error, this.#served);
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#generators[Symbol.asyncDispose]();
+  }
+}
+
+function withStderr(error: unknown, { stderr }: Served): Error {
+  return new Error(`${messageOf(error)}; the server says: ${stderr()}`, { cause: error });
 }
 
 /** The load generators of a cell, which work together. */
@@ -129,7 +180,7 @@ class Generators implements AsyncDisposable {
   }
 }
 
-function startGenerators(served: Omit<Served, 'stderr'>, options: CellOptions): Generators {
+function startGenerators({ stderr: _, ...served }: Served, options: OpenOptions): Generators {
   const { generator, generators = 1, pinning = unpinned, plan, signal } = options;
   const script = fileURLToPath(new URL('../load/generator.js', import.meta.url));
   return new Generators(
@@ -147,9 +198,9 @@ function shareOf(total: number, index: number, sharers: number): number {
   return Math.floor(total / sharers) + (index < total % sharers ? 1 : 0);
 }
 
-function startSubject({ runtime, transport, control }: Subject, options: CellOptions): Promise<ServerChild> {
-  const { entry, plan, pinning, signal } = options;
-  if (!control) return startServerChild(runtime, entry, transport, { signal, pinning });
+function startChild({ runtime, transport, control }: Subject, options: OpenOptions): Promise<ServerChild> {
+  const { entry, plan, pinning, serverEnv, signal } = options;
+  if (!control) return startServerChild(runtime, entry, transport, { signal, pinning, env: serverEnv });
   const longestReply = REPLY_HEAD_BYTES_MAX + Math.max(...plan.batches) * (RESULT_HEAD_BYTES_MAX + plan.valueBytes);
   return startEchoChild(runtime, transport, Math.max(longestReply, ECHO_OUTPUT_BYTES_MIN), { signal, pinning });
 }

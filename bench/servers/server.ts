@@ -22,7 +22,7 @@ export interface ServerOptions {
   /** Further flags of `serve`, like `--engine map`. */
   readonly flags?: readonly string[];
   /** Environment variables for it alone. Ours that begin with `RINGKV_` never reach it. */
-  readonly env?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>> | undefined;
   /** How many files and connections it must be able to have open; default: as many as this process. */
   readonly openFiles?: number | undefined;
   /** Default: the operating system chooses the core. */

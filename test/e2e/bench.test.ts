@@ -1,7 +1,7 @@
 /** The benchmark as a user runs it, small, so that it cannot rot: what it measures, what it says, and what it refuses. */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import type { GeneratorEvent, GeneratorPlan } from '../../bench/load/plan.ts';
 import { cellKey } from '../../bench/results/report.ts';
 import { readReport } from '../../bench/results/validate.ts';
 import type { MatrixReport } from '../../bench/suites/matrix/matrix.ts';
-import { type Child, runtimes, startChild } from '../support/children.ts';
+import { type Child, root, runtimes, startChild } from '../support/children.ts';
 import { entry, node, run, startServe } from '../support/command.ts';
 
 /** What measures several cells takes its time where others work, too. */
@@ -227,7 +227,114 @@ test.skipIf(!existsSync('/proc/self/stat'))('a signal ends it, and all that it h
   child.stop('SIGINT').catch(() => {});
   expect(await child.exit).toBe(130);
   for (const pid of started) expect(existsSync(`/proc/${pid}`)).toBe(false);
+  expect(child.lines).toContain('interrupted before anything was measured');
 });
+
+test.each(['SIGINT', 'SIGTERM'] as const)('%s keeps what was measured until then', async (signal) => {
+  const file = join(folder, `${signal}.json`);
+  const args = [
+    '--runtimes',
+    'node',
+    '--transports',
+    'node',
+    '--batches',
+    '1',
+    '--rounds',
+    '1000',
+    '--seconds',
+    '0.05',
+  ];
+  const child = stopAfterwards(
+    startChild(node, 'dist/ringkv.js', ['bench', 'matrix', ...SMALL, ...args, '--controls', 'off', '--json', file]),
+  );
+  // Servers follow one another: with the third, two rounds are complete.
+  const seen = new Set<number>();
+  await waitFor(() => {
+    for (const pid of childrenOf(child.pid)) if (isServer(pid)) seen.add(pid);
+    return seen.size >= 3 ? seen : undefined;
+  });
+  child.stop(signal).catch(() => {});
+  expect(await child.exit).toBe(signal === 'SIGINT' ? 130 : 143);
+  expect(child.stderr).toBe('');
+  const report = readReport(file);
+  expect(report.interrupted).toBe(true);
+  expect(report.rounds.length).toBeGreaterThanOrEqual(2);
+  expect(report.rounds.map(({ round }) => round)).toEqual(report.rounds.map((_, at) => at + 1));
+  expect(report.cells[0]!.figures.opsPerSecond!.min).toBeGreaterThan(0);
+  expect(child.lines).toContain(
+    `interrupted in round ${report.rounds.length + 1} of 1000; shown are the ${report.rounds.length} rounds before`,
+  );
+});
+
+test('compare tells which file is worse, and fails when it is told to', async () => {
+  const measured = readReport(await matrixFile('before.json', '--rounds', '5'));
+  const files = ['a', 'b', 'other', 'short'].map((name) => join(folder, `${name}.json`));
+  const [a, b, other, short] = files as [string, string, string, string];
+  const slower = measured.rounds.map((one) => {
+    return { ...one, figures: { ...one.figures, serverMicrosPerOp: 100 * one.figures.serverMicrosPerOp! } };
+  });
+  const reports = [
+    measured,
+    { ...measured, rounds: slower },
+    { ...measured, workload: 'f00d' },
+    { ...measured, suite: 'x' },
+  ];
+  for (const [at, report] of reports.entries()) writeFileSync(files[at]!, JSON.stringify(report));
+
+  const same = await run(['bench', 'compare', a, a, '--fail-above', '1']);
+  expect(same).toMatchObject({ code: 0, stderr: '' });
+  expect(same.stdout).toMatch(/^3 compared: 0 worse, 0 better, 3 without a difference$/m);
+  const worse = await run(['bench', 'compare', a, b]);
+  expect(worse).toMatchObject({ code: 0, stderr: '' });
+  expect(worse.stdout).toMatch(/^serverMicrosPerOp\n.*\n.* 100\.000 .* worse$/m);
+  expect((await run(['bench', 'compare', a, b, '--fail-above', '20'])).code).toBe(1);
+  expect((await run(['bench', 'compare', b, a, '--fail-above', '20'])).code).toBe(0);
+
+  const refusals: readonly [files: readonly string[], message: RegExp][] = [
+    [[a], /expected two files, got 1/],
+    [[a, other], /their operations are not the same/],
+    [[a, short], /is of the suite matrix, .* of x/],
+    [[a, join(folder, 'nowhere.json')], /nowhere\.json: ENOENT/],
+    [[a, join(root, 'package.json')], /package\.json: schema: expected "ringkv-bench"/],
+  ];
+  for (const [given, message] of refusals) {
+    const outcome = await run(['bench', 'compare', ...given]);
+    expect(outcome).toMatchObject({ code: 2, stdout: '' });
+    expect(outcome.stderr).toMatch(message);
+  }
+});
+
+// The machine may be busy with anything: the rule errs seldom then, but it does.
+test('a cell is no different from itself, and is found when it was slowed', { retry: 2 }, async () => {
+  const file = join(folder, 'aa.json');
+  const sizes = ['--rounds', '5', '--slices', '8', '--seconds', '0.03', '--keys', '1000', '--connections', '4'];
+  const args = ['bench', 'aa', '--runtime', 'node', '--planted', '50', ...sizes, '--json', file];
+  const { code, stdout, stderr } = await run(args);
+  expect(stderr).toBe('');
+  expect(stdout).toMatch(/^no difference between A and B: 1 of 1; the planted 50 % found: 1 of 1$/m);
+  expect(code).toBe(0);
+  const { rounds, flags } = readReport(file);
+  expect(flags).toMatchObject({ rounds: 5, roundsPerDecision: 5 });
+  expect(rounds.filter(({ dimensions }) => dimensions.side === 'slowed')).toHaveLength(5 * 8);
+});
+
+/** A small run of `matrix`, of one cell. */
+async function matrixFile(name: string, ...args: readonly string[]): Promise<string> {
+  const file = join(folder, name);
+  const cell = ['--runtimes', 'node', '--transports', 'node', '--batches', '16', '--seconds', '0.05'];
+  const outcome = await run(['bench', 'matrix', ...SMALL, ...cell, '--controls', 'off', '--json', file, ...args]);
+  expect(outcome).toMatchObject({ code: 0, stderr: '' });
+  return file;
+}
+
+function isServer(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes('serve');
+  } catch {
+    // It has ended meanwhile.
+    return false;
+  }
+}
 
 const lies: readonly [what: string, lie: (chunk: Buffer) => Buffer | undefined, message: RegExp][] = [
   [

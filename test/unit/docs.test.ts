@@ -24,7 +24,8 @@ import { fromHex, hex } from '../support/bytes.ts';
 import { root } from '../support/children.ts';
 import { entry, node, type ServerChild, startServe } from '../support/command.ts';
 
-const pages = ['README.md', 'CHANGELOG.md', ...readdirSync(join(root, 'docs')).map((file) => `docs/${file}`)];
+const docs = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'));
+const pages = ['README.md', 'CHANGELOG.md', ...docs.map((file) => `docs/${file}`)];
 const texts: ReadonlyMap<string, string> = new Map(pages.map((page) => [page, readFileSync(join(root, page), 'utf8')]));
 
 function textOf(page: string): string {

@@ -1,0 +1,56 @@
+/**
+ * Whether two series of measurements differ, and by how much. The rule is made to say "no difference" too often rather than to
+ * find one that isn't there; `docs/bench.md` states it, and `bench aa` tries it on the machine it runs on.
+ */
+import { bootstrapInterval, type Interval, median } from './statistics.ts';
+
+/** How often the interval shall hold the true ratio. Files have hundreds of cells and figures: 95 % would cry wolf in each. */
+export const RATIO_CONFIDENCE = 0.99;
+
+/** Fewer rounds than this on a side never make a difference: their ranges part by chance too often, 1 in 35 for 4. */
+export const ROUNDS_MIN = 5;
+
+/** A ratio closer to 1 than this is no difference, however sure it is: machines and memory layouts differ by as much. */
+export const EFFECT_MIN = 0.05;
+
+/** What B is against A. */
+export interface Comparison extends Interval {
+  /** Of B to A; `low` and `high` are the ends of its interval. */
+  readonly ratio: number;
+  readonly verdict: Verdict;
+}
+
+export type Verdict = 'higher' | 'lower' | 'no difference' | 'too few rounds';
+
+/** Series that were measured at different times: the ratio of the medians, each side resampled by itself. */
+export function compareSeries(a: readonly number[], b: readonly number[]): Comparison {
+  const interval = bootstrapInterval((draw) => median(draw(b)) / median(draw(a)), RATIO_CONFIDENCE);
+  return judge(median(b) / median(a), interval, Math.min(a.length, b.length));
+}
+
+/**
+ * Ratios of what was measured side by side, one of each round: what disturbs a round disturbs both, and falls out. Compared with
+ * 1, by their median.
+ */
+export function judgeRatios(ratios: readonly number[]): Comparison {
+  const interval = bootstrapInterval((draw) => median(draw(ratios)), RATIO_CONFIDENCE);
+  return judge(median(ratios), interval, ratios.length);
+}
+
+function judge(ratio: number, interval: Interval, rounds: number): Comparison {
+  return { ratio, ...interval, verdict: verdictOf(ratio, interval, rounds) };
+}
+
+function verdictOf(ratio: number, { low, high }: Interval, rounds: number): Verdict {
+  if (rounds < ROUNDS_MIN) return 'too few rounds';
+  if (low > 1 && ratio >= 1 + EFFECT_MIN) return 'higher';
+  if (high < 1 && ratio <= 1 / (1 + EFFECT_MIN)) return 'lower';
+  return 'no difference';
+}
+
+/** Which way of a figure is the better one, told by its name; undefined where there is none, or it is a part of another. */
+export function betterWay(figure: string): 'higher' | 'lower' | undefined {
+  if (/^server(User|System)Micros/.test(figure)) return undefined;
+  if (/PerSecond$/.test(figure)) return 'higher';
+  return /(Micros|MicrosPerOp|Millis|Cores|Bytes|BytesPerKey)$|^bytesPer/.test(figure) ? 'lower' : undefined;
+}

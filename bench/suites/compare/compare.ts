@@ -1,0 +1,179 @@
+/** The command `compare`: what is different in B, the later file, and how sure that is. */
+import process from 'node:process';
+import { ExitCode, usageError } from '../../../runtime/command/errors.ts';
+import { betterWay, type Comparison, compareSeries } from '../../results/compare.ts';
+import { cellKey, type Dimensions, type Report, type ReportRound } from '../../results/report.ts';
+import { median } from '../../results/statistics.ts';
+import { formatInterval, formatNumber, renderTable } from '../../results/table.ts';
+import { readReport } from '../../results/validate.ts';
+
+export interface CompareFlags {
+  /** Undefined: `FIGURES`, or all there are when the suite has none of them. */
+  readonly figures: readonly string[] | undefined;
+  /** Unit: percent. Undefined: nothing fails. */
+  readonly failAbove: number | undefined;
+}
+
+/** What is asked about most. */
+const FIGURES: readonly string[] = ['serverMicrosPerOp', 'opsPerSecond', 'p99Micros'];
+
+/** Flags that say how long and how often was measured, not what. */
+const EXTENT_FLAGS: ReadonlySet<string> = new Set(['rounds', 'quick', 'json']);
+
+/** One figure of one cell. */
+export interface Compared {
+  readonly dimensions: Dimensions;
+  readonly figure: string;
+  readonly a: readonly number[];
+  readonly b: readonly number[];
+  readonly comparison: Comparison;
+  /** Whether what is different is worse. */
+  readonly worse: boolean;
+}
+
+/** Resolves to the exit code: 1 when something got worse by more than `failAbove`. */
+export async function compare(fileA: string, fileB: string, flags: CompareFlags): Promise<number> {
+  const [a, b] = [readReport(fileA), readReport(fileB)];
+  assertComparable(a, b, fileA, fileB);
+  const compared = compareReports(a, b, flags.figures);
+  if (compared.length === 0) throw usageError(`${fileA} and ${fileB} have no cell and figure in common`);
+  process.stdout.write(
+    [
+      `A: ${describe(fileA, a)}B: ${describe(fileB, b)}`,
+      ...warnings(a, b).map((line) => `warning: ${line}\n`),
+      formatCompared(compared),
+    ].join(''),
+  );
+  const failed = compared.filter((one) => flags.failAbove !== undefined && isWorseBy(one, flags.failAbove));
+  if (failed.length === 0) return ExitCode.OK;
+  process.stdout.write(`${failed.length} got worse by more than ${flags.failAbove} %\n`);
+  return ExitCode.FAILED;
+}
+
+/** Every figure of every cell that both have, figure by figure. */
+export function compareReports(a: Report, b: Report, figures: readonly string[] | undefined): readonly Compared[] {
+  const names = figures ?? defaultFigures(a);
+  return names.flatMap((figure) =>
+    a.cells.flatMap(({ dimensions }): Compared[] => {
+      const key = cellKey(dimensions);
+      const [ofA, ofB] = [a, b].map((report) => valuesOf(report.rounds, key, figure)) as [number[], number[]];
+      // A ratio to nothing says nothing.
+      if (ofA.length === 0 || ofB.length === 0 || [...ofA, ...ofB].some((value) => !(value > 0))) return [];
+      const comparison = compareSeries(ofA, ofB);
+      const way = betterWay(figure);
+      const differs = comparison.verdict === 'higher' || comparison.verdict === 'lower';
+      return [{ dimensions, figure, a: ofA, b: ofB, comparison, worse: differs && comparison.verdict !== way }];
+    }),
+  );
+}
+
+/** Whether it is worse, and by more than so many percent: as far as it costs more, or there is less of it. */
+export function isWorseBy({ worse, comparison: { ratio } }: Compared, percent: number): boolean {
+  return worse && Math.max(ratio, 1 / ratio) - 1 > percent / 100;
+}
+
+function valuesOf(rounds: readonly ReportRound[], key: string, figure: string): number[] {
+  return rounds
+    .filter(({ dimensions }) => cellKey(dimensions) === key)
+    .flatMap(({ figures, percentiles }) => {
+      return figures[figure] ?? (percentiles as Readonly<Record<string, number>> | undefined)?.[figure] ?? [];
+    });
+}
+
+function defaultFigures({ rounds }: Report): readonly string[] {
+  const there = new Set(rounds.flatMap(({ figures, percentiles = {} }) => Object.keys({ ...figures, ...percentiles })));
+  const asked = FIGURES.filter((name) => there.has(name));
+  return asked.length > 0 ? asked : [...there].filter((name) => betterWay(name) !== undefined);
+}
+
+/** Throws a `CommandError` for files whose figures mean different things. */
+function assertComparable(a: Report, b: Report, fileA: string, fileB: string): void {
+  if (a.suite !== b.suite) throw usageError(`${fileA} is of the suite ${a.suite}, ${fileB} of ${b.suite}`);
+  const [workA, workB] = [a, b].map((report) => (report as { readonly workload?: unknown }).workload);
+  if (workA !== workB) {
+    throw usageError(`${fileA} has the workload ${workA}, ${fileB} ${workB}: their operations are not the same`);
+  }
+}
+
+/** What a reader should know before believing a difference. */
+function warnings(a: Report, b: Report): readonly string[] {
+  const text = (value: unknown): string => (value === undefined ? 'none' : JSON.stringify(value));
+  const differing = (what: string, one: object, other: object): string[] =>
+    [...new Set([...Object.keys(one), ...Object.keys(other)])].flatMap((name) => {
+      const [ofA, ofB] = [one, other].map((from) => text((from as Readonly<Record<string, unknown>>)[name]));
+      return ofA === ofB || EXTENT_FLAGS.has(name) ? [] : [`${what} ${name} differs: ${ofA} in A, ${ofB} in B`];
+    });
+  const keysOf = (report: Report) => new Set(report.cells.map(({ dimensions }) => cellKey(dimensions)));
+  const [keysA, keysB] = [keysOf(a), keysOf(b)];
+  const onlyA = [...keysA].filter((key) => !keysB.has(key)).length;
+  const onlyB = [...keysB].filter((key) => !keysA.has(key)).length;
+  return [
+    ...differing('the machine:', a.machine, b.machine),
+    ...differing('the version of', a.versions, b.versions),
+    ...differing('the flag', a.flags, b.flags),
+    ...(onlyA > 0 ? [`${onlyA} cell${onlyA === 1 ? ' is' : 's are'} in A alone`] : []),
+    ...(onlyB > 0 ? [`${onlyB} cell${onlyB === 1 ? ' is' : 's are'} in B alone`] : []),
+    ...(a.interrupted ? ['the run of A was interrupted'] : []),
+    ...(b.interrupted ? ['the run of B was interrupted'] : []),
+  ];
+}
+
+function describe(file: string, { suite, ringkv, git, startedAt, flags }: Report): string {
+  const revision = git === null ? '' : `, ${git.revision.slice(0, 10)}${git.modified ? ' and changes' : ''}`;
+  return `${file}: ${suite}, ringkv ${ringkv}${revision}, ${startedAt}, ${flags.rounds} rounds\n`;
+}
+
+function formatCompared(compared: readonly Compared[]): string {
+  const varying = varyingDimensions(compared.map(({ dimensions }) => dimensions));
+  const figures = [...new Set(compared.map(({ figure }) => figure))];
+  const count = (is: (one: Compared) => boolean): number => compared.filter(is).length;
+  const differs = (one: Compared): boolean => one.comparison.verdict === 'higher' || one.comparison.verdict === 'lower';
+  const few = count(({ comparison }) => comparison.verdict === 'too few rounds');
+  return [
+    ...figures.map(
+      (figure) =>
+        `\n${figure}\n${formatFigure(
+          compared.filter((one) => one.figure === figure),
+          varying,
+        )}`,
+    ),
+    `\n${compared.length} compared: ${count((one) => one.worse)} worse, ${count((one) => differs(one) && !one.worse)} better, `,
+    `${count(({ comparison }) => comparison.verdict === 'no difference')} without a difference`,
+    few === 0 ? '\n' : `, ${few} with too few rounds to say\n`,
+  ].join('');
+}
+
+function formatFigure(compared: readonly Compared[], varying: readonly string[]): string {
+  return renderTable(
+    ['', 'A', 'B', 'B/A', '99 % interval', ''].map((title) => ({ title })),
+    compared.map(({ dimensions, figure, a, b, comparison, worse }) => {
+      const way = betterWay(figure);
+      const { ratio, verdict } = comparison;
+      const differs = verdict === 'higher' || verdict === 'lower';
+      return [
+        cellName(dimensions, varying),
+        formatNumber(median(a)),
+        formatNumber(median(b)),
+        ratio.toFixed(3),
+        formatInterval(comparison, (value) => value.toFixed(3)),
+        differs && way !== undefined ? (worse ? 'worse' : 'better') : verdict,
+      ].map((text) => ({ text }));
+    }),
+  );
+}
+
+/** Those that tell the cells apart; all when there is one cell. */
+function varyingDimensions(all: readonly Dimensions[]): readonly string[] {
+  const names = [...new Set(all.flatMap((dimensions) => Object.keys(dimensions)))];
+  const varying = names.filter((name) => new Set(all.map((one) => one[name as keyof Dimensions])).size > 1);
+  return varying.length > 0 ? varying : names;
+}
+
+function cellName(dimensions: Dimensions, names: readonly string[]): string {
+  return names
+    .flatMap((name) => {
+      const value = dimensions[name as keyof Dimensions];
+      return value === undefined || value === false ? [] : [value === true ? name : `${name} ${value}`];
+    })
+    .join(', ');
+}
