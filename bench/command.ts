@@ -8,6 +8,7 @@ import { directCommand } from './suites/direct/command.ts';
 import { engineCommand } from './suites/engine/command.ts';
 import { matrixCommand } from './suites/matrix/command.ts';
 import { peersCommand } from './suites/peers/command.ts';
+import { rateCommand } from './suites/rate/command.ts';
 import { startCommand } from './suites/start/command.ts';
 import { syscallsCommand } from './suites/syscalls/command.ts';
 import { tcpCommand } from './suites/tcp/command.ts';
@@ -22,6 +23,7 @@ export const benchCommands: readonly Command[] = [
   connectionsCommand,
   engineCommand,
   peersCommand,
+  rateCommand,
   startCommand,
   syscallsCommand,
   compareCommand,

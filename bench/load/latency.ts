@@ -4,6 +4,9 @@ import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64, type His
 /** Longer ones count as this long. Unit: microseconds. */
 const LATENCY_MICROS_MAX = 60_000_000;
 
+/** Many latencies at once are told apart this finely: by a thousandth of their range. */
+const SPREAD_STEPS = 1000;
+
 /** Unit: microseconds. */
 export interface Latency {
   readonly p50Micros: number;
@@ -32,7 +35,17 @@ export class LatencyHistogram {
   }
 
   record(millis: number): void {
-    this.#nanos.recordValue(Math.min(Math.round(millis * 1e6), LATENCY_MICROS_MAX * 1000));
+    this.#nanos.recordValue(toNanos(millis));
+  }
+
+  /** Records `count` latencies, evenly spread from one to the other, both included. */
+  recordSpread(fromMillis: number, toMillis: number, count: number): void {
+    const steps = Math.min(count, SPREAD_STEPS);
+    for (let step = 0; step < steps; step++) {
+      const share = steps === 1 ? 0 : step / (steps - 1);
+      const times = Math.floor(((step + 1) * count) / steps) - Math.floor((step * count) / steps);
+      this.#nanos.recordValueWithCount(toNanos(fromMillis + share * (toMillis - fromMillis)), times);
+    }
   }
 
   reset(): void {
@@ -63,6 +76,10 @@ export class LatencyHistogram {
       maxMicros: maxNanos / 1000,
     };
   }
+}
+
+function toNanos(millis: number): number {
+  return Math.min(Math.round(millis * 1e6), LATENCY_MICROS_MAX * 1000);
 }
 
 /** Of several histograms, merged. An encoded one has lost its exact maximum, which its own percentiles still tell. */

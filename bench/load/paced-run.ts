@@ -14,8 +14,8 @@ import type { Pool } from './pool.ts';
 /** A timer is trusted with what lies further ahead than this; it may be late by a millisecond. Unit: milliseconds. */
 const TIMER_AHEAD_MS = 2;
 
-/** So many frames are sent at once at most; then replies are read, or a generator that is late would never read any. */
-const SENT_AT_ONCE_MAX = 32;
+/** So many frames are found due at once at most; then replies are read, or a generator that is late would never read any. */
+const DUE_AT_ONCE_MAX = 32;
 
 export class PacedRun implements Task {
   readonly pool: Pool;
@@ -76,6 +76,7 @@ export class PacedRun implements Task {
 
   /** No further frame becomes due; `finished` resolves once the replies to all that were due are there. */
   stop(): void {
+    if (!this.#stopped) this.#findAllDue();
     this.#end();
     if (this.#framesDone === this.#framesDue) this.#resolve();
   }
@@ -88,8 +89,10 @@ export class PacedRun implements Task {
     this.#end();
     const nowMs = performance.now();
     for (const [place, done] of this.#done.entries()) {
-      const due = this.#dueOf(place);
-      for (let number = done; number < due; number++) this.#record(nowMs - this.#dueMs(place, number), nowMs);
+      const first = Math.max(done, this.#firstRecorded(place));
+      const last = this.#dueOf(place) - 1;
+      if (first > last) continue;
+      this.latency.recordSpread(nowMs - this.#dueMs(place, first), nowMs - this.#dueMs(place, last), last - first + 1);
     }
     for (const peer of this.#peers) peer.destroy();
     this.#resolve();
@@ -111,7 +114,7 @@ export class PacedRun implements Task {
 
   /** Sends what is due. */
   readonly #look = (): void => {
-    for (let sent = 0; sent < SENT_AT_ONCE_MAX && !this.#stopped; sent++) {
+    for (let found = 0; found < DUE_AT_ONCE_MAX && !this.#stopped; found++) {
       const nowMs = performance.now();
       const dueMs = this.#startMs + this.#framesDue * this.#gapMs;
       if (nowMs < dueMs) {
@@ -124,6 +127,19 @@ export class PacedRun implements Task {
     }
     this.#lookAgain(0);
   };
+
+  /** A generator that is late has not found all that is due; whoever stops it now must not forget the rest. */
+  #findAllDue(): void {
+    const nowMs = performance.now();
+    const due = Math.floor((nowMs - this.#startMs) / this.#gapMs) + 1;
+    const first = Math.max(this.#framesDue, Math.ceil((this.#recordFromMs - this.#startMs) / this.#gapMs));
+    if (first < due) {
+      const lateMs = (frame: number): number => nowMs - this.#startMs - frame * this.#gapMs;
+      this.lateness.recordSpread(lateMs(first), lateMs(due - 1), due - first);
+    }
+    this.#framesDue = Math.max(this.#framesDue, due);
+    for (const place of this.#peers.keys()) this.#sendDue(place, nowMs);
+  }
 
   #lookAgain(aheadMs: number): void {
     if (this.#stopped) return;
@@ -150,6 +166,12 @@ export class PacedRun implements Task {
   /** When the frame of this number, from 0, is due on a peer. */
   #dueMs(place: number, number: number): number {
     return this.#startMs + (number * this.#peers.length + place) * this.#gapMs;
+  }
+
+  /** The number of the first frame on a peer that is due in the time that is recorded. */
+  #firstRecorded(place: number): number {
+    const frames = Math.ceil((this.#recordFromMs - this.#startMs) / this.#gapMs);
+    return Math.max(0, Math.ceil((frames - place) / this.#peers.length));
   }
 
   #record(millis: number, nowMs: number): void {
