@@ -1,5 +1,7 @@
 /** The suites of `ringkv bench`. A suite's own folder has its command, whose code is loaded when it is called. */
 import type { Command } from '../runtime/command/cli.ts';
+import { reportCommand } from './report/command.ts';
+import { studyCommand } from './study/command.ts';
 import { aaCommand } from './suites/aa/command.ts';
 import { blocksCommand } from './suites/blocks/command.ts';
 import { compareCommand } from './suites/compare/command.ts';
@@ -28,4 +30,6 @@ export const benchCommands: readonly Command[] = [
   syscallsCommand,
   compareCommand,
   aaCommand,
+  studyCommand,
+  reportCommand,
 ];

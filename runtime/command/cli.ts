@@ -21,6 +21,8 @@ export interface Command {
   readonly flags: Flags;
   /** What the words after the flags are, like `[command]`; undefined when there are none. */
   readonly words?: string;
+  /** Flags may follow the words, as behind names of files. Default: what follows the first word is a word. */
+  readonly flagsAfterWords?: boolean;
   /** Command lines for the help, without the name of the program. */
   readonly examples: readonly string[];
   /** Resolves to the exit code. */
@@ -70,7 +72,8 @@ export async function runCommand(
     const kind = name.startsWith('-') ? 'flag' : 'command';
     throw usageError(`unknown ${kind} ${name}${suggestion(name, known) || `; there are ${known.join(', ')}`}`);
   }
-  const separated = named.words === undefined ? rest : separateWords(rest, named.flags);
+  const takesAll = named.words !== undefined && named.flagsAfterWords !== true;
+  const separated = takesAll ? separateWords(rest, named.flags) : rest;
   const { options, args: words } = cli.parse(['', program, named.name, ...separated], { run: false });
   const { '--': afterDashes, help, h, version, v, ...given } = options;
   if (help === true) return ExitCode.OK;
@@ -79,6 +82,8 @@ export async function runCommand(
   if (named.words === undefined && allWords.length > 0) {
     throw usageError(`${named.name} takes no argument: ${allWords[0]}`);
   }
+  // cac gives what a letter stands for under both names.
+  for (const { short } of Object.values(named.flags)) if (short !== undefined) delete given[short];
   return named.run(readFlags(named.flags, given, context.runtime.env) as never, allWords, context);
 }
 
@@ -118,7 +123,8 @@ function describe(program: string, commands: readonly (Command | CommandGroup)[]
     described.usage([name, '[options]', ...(words === undefined ? [] : [words])].join(' '));
     for (const [key, one] of Object.entries(flags)) {
       const usage = one.value === undefined ? '' : ` <${one.value}>`;
-      described.option(`--${flagName(key)}${usage}`, `${one.about} [${variableName(key)}]`, {
+      const letter = one.short === undefined ? '' : `-${one.short}, `;
+      described.option(`${letter}--${flagName(key)}${usage}`, `${one.about} [${variableName(key)}]`, {
         default: shownDefault(one),
       });
     }

@@ -16,6 +16,8 @@ export interface Flag<T> {
   readonly fallback: string | undefined;
   /** Tells in the help what happens without the flag, where `fallback` can't. */
   readonly otherwise?: string;
+  /** A letter that does too, like `o` for `-o`. */
+  readonly short?: string;
 }
 
 /** The flags of a command by their names in camel case: `maxFrame` is `--max-frame` and `RINGKV_MAX_FRAME`. */
@@ -44,6 +46,11 @@ export function optionalFlag<T>(
 /** A flag that is there or not. */
 export function switchFlag(about: string): Flag<boolean> {
   return { value: undefined, about, parse: parseBoolean, fallback: 'false' };
+}
+
+/** A flag that has a letter besides its name. */
+export function withLetter<T>(short: string, one: Flag<T>): Flag<T> {
+  return { ...one, short };
 }
 
 // Kinds of values

@@ -1,39 +1,28 @@
 /** `ringkv/browser` in a real browser: bundled, loaded from a page, and talking to every server that speaks WebSocket. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { connect } from '../../runtime/browser.ts';
 import { createTransport, naturalTransport } from '../../transports/transports.ts';
 import { type Runtime, root, runtimes } from '../support/children.ts';
+import { launchChromium, whyNoChromium } from '../support/chromium.ts';
 import { type ServerChild, startServe } from '../support/command.ts';
-
-/** Where Debian's package `chromium` puts it. */
-const CHROMIUM = '/usr/bin/chromium';
-
-const CHROMIUM_ARGUMENTS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 
 const found = runtimes();
 const bun = found.find(({ name }) => name === 'bun');
 
 /** Why it can't run here; undefined when it can. */
 function whyNot(): string | undefined {
-  if (!existsSync(CHROMIUM)) return `there is no ${CHROMIUM}; Debian's package "chromium" brings it`;
-  return bun === undefined ? 'bun, which bundles it, is neither in node_modules/.bin nor on PATH' : undefined;
+  return (
+    whyNoChromium() ??
+    (bun === undefined ? 'bun, which bundles it, is neither in node_modules/.bin nor on PATH' : undefined)
+  );
 }
 
 /** What a page's own script finds in the page. */
@@ -61,7 +50,7 @@ describe.skipIf(reason !== undefined)(
       });
       site.listen(0, '127.0.0.1');
       await once(site, 'listening');
-      browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_ARGUMENTS });
+      browser = await launchChromium();
       page = await browser.newPage();
       await page.goto(`http://127.0.0.1:${(site.address() as AddressInfo).port}/`);
       await page.waitForFunction('globalThis.ringkv !== undefined');

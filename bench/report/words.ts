@@ -1,0 +1,84 @@
+/** Turning comparisons into English. */
+import { ROUNDS_MIN } from '../results/compare.ts';
+import type { ReportCell } from '../results/report.ts';
+import { type DimensionName, varying } from './cells.ts';
+import { type Compare, ranked } from './comparison.ts';
+import { describe, kindOf } from './figures.ts';
+import { formatValue } from './format.ts';
+
+/** `a`, `a and b`, `a, b and c`; of many, the first ones and how many more there are. */
+export function list(words: readonly string[], max = 5): string {
+  const shown = words.length > max ? [...words.slice(0, max - 1), `${words.length - max + 1} more`] : words;
+  return shown.length < 2 ? shown.join('') : `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}`;
+}
+
+/** How many times, as one says it: `1.4 times`, `12 times`. Never below 1: the other way round is another word. */
+export function times(ratio: number): string {
+  const factor = ratio < 1 ? 1 / ratio : ratio;
+  return `${factor < 10 ? factor.toFixed(factor < 1.095 ? 2 : 1) : String(Math.round(factor))} times`;
+}
+
+/** A cell's figure with its unit; a bound is told as one. */
+export function amount(cell: ReportCell, figure: string): string {
+  const { unit } = kindOf(figure);
+  const bound = cell.generatorLimited === true && unit.endsWith('/s') ? 'at least ' : '';
+  return bound + formatValue(cell.figures[figure]!.median, unit === '/s' ? '' : unit);
+}
+
+export function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}
+
+/** Names for cells that are told from each other. */
+export type Naming = (cell: ReportCell) => string;
+
+/** By what varies among them besides some dimensions; always by transport and runtime where there are. */
+export function namingOf(cells: readonly ReportCell[], besides: readonly DimensionName[] = []): Naming {
+  const names = [...new Set<DimensionName>([...varying(cells, besides), 'transport', 'runtime'])].filter(
+    (name) => !besides.includes(name),
+  );
+  return ({ dimensions }) => describe(dimensions, names);
+}
+
+export interface Standing {
+  /** When and where it holds: `On this machine, at batch 128`. */
+  readonly where: string;
+  readonly figure: string;
+  /** What a cell does with the figure: `needs 0.14 µs of server CPU per operation`. */
+  readonly says: (text: string) => string;
+  readonly naming: Naming;
+  readonly compare: Compare;
+  /** What is compared, in the plural: `servers`. */
+  readonly kind: string;
+}
+
+/**
+ * Who is best, with whom there is no difference, who is next and who last. Nothing is said of an order among those that do
+ * not differ.
+ */
+export function standing(cells: readonly ReportCell[], options: Standing): string {
+  const { where, figure, says, naming, compare, kind } = options;
+  const [best, ...rest] = ranked(cells, figure);
+  if (best === undefined) return '';
+  const lead = `${where}, ${naming(best)} ${says(amount(best, figure))}`;
+  if (rest.length === 0) return `${lead}; nothing was measured beside it.`;
+  const superlative = kindOf(figure).best === 'highest' ? 'most' : 'least';
+  const compared = rest.map((cell) => ({ cell, ...compare(best, cell, figure) }));
+  const same = compared.filter(({ verdict }) => verdict === 'no difference');
+  const others = compared.filter(({ verdict }) => verdict !== 'no difference');
+  const of = `of ${cells.length} ${kind}`;
+  if (others.length === 0) {
+    return `${where}, there is no difference between ${list(cells.map(naming))}: ${naming(best)} ${says(amount(best, figure))}.`;
+  }
+  const [next, last] = [others[0]!, others.at(-1)!];
+  const behind = (one: (typeof others)[number]): string =>
+    `${times(one.ratio)} ${superlative === 'least' ? 'less' : 'more'} than ${naming(one.cell)} (${amount(one.cell, figure)})`;
+  const far = last === next ? behind(next) : `${behind(next)} and ${behind(last)}`;
+  const tie =
+    same.length === 0 ? '' : ` Between it and ${list(same.map(({ cell }) => naming(cell)))} there is no difference.`;
+  const unsure = others.some(({ verdict }) => verdict === 'too few rounds') ? UNSURE : '';
+  return same.length === 0 ? `${lead}, the ${superlative} ${of}: ${far}.${unsure}` : `${lead}, ${far}.${tie}${unsure}`;
+}
+
+/** Follows what is said of cells of which there are too few rounds. */
+export const UNSURE = ` With fewer than ${ROUNDS_MIN} rounds it may be noise.`;
