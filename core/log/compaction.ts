@@ -50,7 +50,7 @@ export async function removeBefore(disk: Disk, nextSegment: number): Promise<voi
   let spares = files.filter(({ kind }) => kind === 'spare').length;
   const sizeBytes = await fileBytes(disk, fileName(nextSegment, 'log'));
   for (const { name, kind, index } of files) {
-    if (index >= nextSegment || kind === 'spare' || kind === 'broken') continue;
+    if (index >= nextSegment || kind === 'spare') continue;
     const isRecycled = kind === 'log' && spares < SPARES_MAX && (await fileBytes(disk, name)) === sizeBytes;
     if (!isRecycled) await disk.remove(name);
     else {

@@ -26,6 +26,7 @@ import {
   type RecordFault,
   type RecordHeader,
   recordBytes,
+  type Salt,
   SEGMENT_HEADER_BYTES,
   type SegmentHeader,
   viewOn,
@@ -104,6 +105,33 @@ export async function readRecords(
   return end;
 }
 
+/** How many whole records a segment has from `offset` on; 0 when its header is damaged, since that tells which are its own. */
+export async function countRecords(disk: Disk, { name }: LogFile, offset: number): Promise<number> {
+  const bytes = await readWhole(disk, name);
+  let salt: Salt;
+  try {
+    salt = decodeSegmentHeader(bytes, { directory: disk.path, file: name, offset: 0 }).salt;
+  } catch {
+    return 0;
+  }
+  let count = 0;
+  for (const _ of wholeRecords(bytes, Math.max(offset, SEGMENT_HEADER_BYTES), salt)) count++;
+  return count;
+}
+
+/** The whole records of a use of a segment, whatever lies between them. */
+function* wholeRecords(bytes: Uint8Array, from: number, salt: Salt): Generator<{ record: RecordHeader; at: number }> {
+  const view = viewOn(bytes);
+  for (let at = from; at + RECORD_HEADER_BYTES <= bytes.length; ) {
+    const record = hasSalt(bytes, at, salt) ? decodeRecord(bytes, view, at, salt) : 'none';
+    if (typeof record === 'string') at += RECORD_ALIGNMENT_BYTES;
+    else {
+      yield { record, at };
+      at += recordBytes(record.bodyBytes);
+    }
+  }
+}
+
 /** What one segment holds. */
 interface SegmentEnd extends Pick<LogEnd, 'position' | 'offset' | 'unsyncedOffset' | 'tear' | 'records'> {
   /** What is wrong with the first record that is not whole, if there is one. */
@@ -180,22 +208,13 @@ class SegmentWalk {
   #tear(offset: number, fault: RecordFault, sequence: number): Tear | undefined {
     let end = offset;
     let records = 0;
-    for (let at = offset + RECORD_ALIGNMENT_BYTES; at + RECORD_HEADER_BYTES <= this.#bytes.length; ) {
-      const later = hasSalt(this.#bytes, at, this.#header.salt) ? this.#record(at) : 'none';
-      if (typeof later === 'string') {
-        at += RECORD_ALIGNMENT_BYTES;
-        continue;
-      }
-      if (later.sequence - later.unsynced > sequence) {
-        throw this.#error(
-          offset,
-          fault,
-          `, but record ${later.sequence}, whole at offset ${at}, says that it was durable`,
-        );
+    for (const { record, at } of wholeRecords(this.#bytes, offset + RECORD_ALIGNMENT_BYTES, this.#header.salt)) {
+      if (record.sequence - record.unsynced > sequence) {
+        const witness = `, but record ${record.sequence}, whole at offset ${at}, says that it was durable`;
+        throw this.#error(offset, fault, witness);
       }
       records++;
-      at += recordBytes(later.bodyBytes);
-      end = at;
+      end = at + recordBytes(record.bodyBytes);
     }
     if (records === 0 && fault === 'none') return undefined;
     return { records, bytes: Math.max(end, this.#faultyEnd(offset, fault)) - offset };

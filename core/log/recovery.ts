@@ -5,12 +5,12 @@
 import type { Engine } from '../engine/engine.ts';
 import { Op } from '../protocol.ts';
 import type { Disk } from './disk.ts';
-import { LogError, MissingSegmentError } from './errors.ts';
+import type { LogError } from './errors.ts';
 import type { LogPosition } from './log.ts';
-import { type LogEnd, readRecords } from './records.ts';
-import { replayBody } from './replay.ts';
-import { closing, fileName, type LogFile, listFiles } from './segments.ts';
-import { loadSnapshot } from './snapshot-load.ts';
+import { type LogContent, readLog } from './read-log.ts';
+import type { LogEnd } from './records.ts';
+import { replayBody, replayPayload } from './replay.ts';
+import { closing, type LogFile, writeAside } from './segments.ts';
 import type { SnapshotFile } from './snapshot-write.ts';
 
 /** The end of a log that was cut off: it was being written when the power went, and was not known to be durable. */
@@ -63,56 +63,20 @@ export async function recover(disk: Disk, engine: Engine): Promise<Recovered> {
   };
 }
 
-export interface Replayed {
-  readonly snapshot: SnapshotFile | undefined;
-  readonly damagedSnapshot: LogError | undefined;
-  readonly end: LogEnd;
-}
-
 /**
  * Executes the newest snapshot and the segments after it, those from `before` on excepted, on an empty engine, and changes
  * nothing on the disk. Throws a `LogError` when the log is damaged.
  */
-export async function replayLog(disk: Disk, engine: Engine, before = Infinity): Promise<Replayed> {
-  const files = (await listFiles(disk)).filter(({ index }) => index <= before);
-  const segments = files.filter(({ kind, index }) => kind === 'log' && index < before);
-  const { snapshot, damagedSnapshot } = await replaySnapshot(disk, files, segments, engine);
-  const first = snapshot?.nextSegment ?? 1;
-  const after = segments.filter(({ index }) => index >= first);
-  if (after.length === 0 && snapshot !== undefined && before === Infinity) {
-    const place = { directory: disk.path, file: fileName(first, 'log'), offset: 0 };
-    throw new MissingSegmentError(place, `this segment is missing, but ${snapshot.name} says that it was there`);
-  }
-  const start = { sequence: snapshot?.sequence ?? 0, checksum: snapshot?.checksum ?? 0 };
-  const end = await readRecords(disk, after, first, start, (record, body, place) => {
-    replayBody(engine, body, record.timeMs, place);
-  });
-  return { snapshot, damagedSnapshot, end };
-}
-
-/** Loads the newest snapshot that is whole and whose segments are there. */
-async function replaySnapshot(
-  disk: Disk,
-  files: readonly LogFile[],
-  segments: readonly LogFile[],
-  engine: Engine,
-): Promise<Pick<Replayed, 'snapshot' | 'damagedSnapshot'>> {
-  let damagedSnapshot: LogError | undefined;
-  for (const { name, index } of files.filter(({ kind }) => kind === 'snapshot').reverse()) {
-    // An older one will do only if nothing of what followed it was removed.
-    const isContinued = damagedSnapshot === undefined || segments.some((segment) => segment.index === index);
-    if (!isContinued) break;
-    try {
-      return { snapshot: await loadSnapshot(disk, name, engine), damagedSnapshot };
-    } catch (error) {
-      if (!(error instanceof LogError) || error.code === 'REPLAY') throw error;
-      damagedSnapshot ??= error;
-      clear(engine);
-    }
-  }
-  // Without a snapshot the log has to be there from its first segment on.
-  if (damagedSnapshot !== undefined && segments[0]?.index !== 1) throw damagedSnapshot;
-  return { snapshot: undefined, damagedSnapshot };
+export function replayLog(disk: Disk, engine: Engine, before = Infinity): Promise<LogContent> {
+  return readLog(
+    disk,
+    {
+      payload: (payload, timeMs, place) => replayPayload(engine, payload, timeMs, place),
+      record: (record, body, place) => replayBody(engine, body, record.timeMs, place),
+      restart: () => clear(engine),
+    },
+    before,
+  );
 }
 
 function clear(engine: Engine): void {
@@ -132,10 +96,9 @@ async function closeLog(disk: Disk, segment: LogFile, end: LogEnd): Promise<Torn
   return closing(await disk.open(segment.name), async (file) => {
     let torn: TornTail | undefined;
     if (tear !== undefined) {
-      const keptAs = fileName(segment.index, 'broken');
       const bytes = new Uint8Array(tear.bytes);
       const length = await file.read(offset, bytes);
-      await writeAside(disk, keptAs, bytes.subarray(0, length));
+      const keptAs = await writeAside(disk, segment.index, bytes.subarray(0, length));
       torn = { ...tear, file: segment.name, offset, keptAs };
     }
     // The system may have failed to write these, have said so to a server that is gone, and take them for written now.
@@ -146,13 +109,4 @@ async function closeLog(disk: Disk, segment: LogFile, end: LogEnd): Promise<Torn
     await file.sync();
     return torn;
   });
-}
-
-async function writeAside(disk: Disk, name: string, bytes: Uint8Array): Promise<void> {
-  if ((await disk.list()).includes(name)) await disk.remove(name);
-  await closing(await disk.open(name, { create: true }), async (file) => {
-    await file.write(0, bytes);
-    await file.sync();
-  });
-  await disk.syncDirectory();
 }

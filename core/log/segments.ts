@@ -11,7 +11,7 @@ const ZEROS_BYTES = 1024 * 1024;
 const INDEX_DIGITS = 12;
 
 /** The kinds of files, which are the endings of their names; before it stands an index. */
-const KINDS = ['log', 'snapshot', 'spare', 'tmp', 'broken'] as const;
+const KINDS = ['log', 'snapshot', 'spare', 'tmp'] as const;
 export type FileKind = (typeof KINDS)[number];
 
 export interface LogFile {
@@ -89,6 +89,27 @@ async function takeSpare(disk: Disk, index: number, sizeBytes: number): Promise<
 
 export async function fileBytes(disk: Disk, name: string): Promise<number> {
   return closing(await disk.open(name), (file) => file.size());
+}
+
+/** Keeps bytes that are no part of the log any more in a durable file of their own, and returns its name. */
+export async function writeAside(disk: Disk, index: number, bytes: Uint8Array): Promise<string> {
+  const name = await brokenName(disk, index);
+  await closing(await disk.open(name, { create: true }), async (file) => {
+    await file.write(0, bytes);
+    await file.sync();
+  });
+  await disk.syncDirectory();
+  return name;
+}
+
+/** A name that no file has, for what was part of the segment or snapshot `index`. */
+export async function brokenName(disk: Disk, index: number): Promise<string> {
+  const names = new Set(await disk.list());
+  const stem = String(index).padStart(INDEX_DIGITS, '0');
+  for (let copy = 1; ; copy++) {
+    const name = copy === 1 ? `${stem}.broken` : `${stem}-${copy}.broken`;
+    if (!names.has(name)) return name;
+  }
 }
 
 /** Calls `use` and closes the file, whatever happens. */

@@ -1,9 +1,7 @@
-/** Loading a snapshot: it is read in large pieces, each while the one before is executed. */
-import type { Engine } from '../engine/engine.ts';
+/** Reading a snapshot, in large pieces, each while the one before is used. */
 import { crc32c } from './crc32c.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import { BadBodyChecksumError, BrokenChainError, type LogPlace, ShortReadError } from './errors.ts';
-import { replayPayload } from './replay.ts';
 import { closing } from './segments.ts';
 import {
   BLOCK_HEADER_BYTES,
@@ -19,11 +17,6 @@ const PIECE_BYTES = 4 * 1024 * 1024;
 
 /** Called for each payload of a snapshot, in order. `payload` is lent until it returns. */
 export type PayloadReader = (payload: Uint8Array, timeMs: number, place: LogPlace) => void;
-
-/** Executes a snapshot on an empty engine. Throws a `LogError` when it is damaged; the engine holds some of it then. */
-export function loadSnapshot(disk: Disk, name: string, engine: Engine): Promise<SnapshotFile> {
-  return readSnapshot(disk, name, (payload, timeMs, place) => replayPayload(engine, payload, timeMs, place));
-}
 
 /** Reads a whole snapshot. Throws a `LogError` at the first damage; the payloads before it were read then. */
 export async function readSnapshot(disk: Disk, name: string, onPayload: PayloadReader): Promise<SnapshotFile> {

@@ -9,6 +9,7 @@ import type { TransportName } from '../../transports/transport.ts';
 import { DEFAULT_ADDRESS, MAX_SHARDS } from '../defaults.ts';
 import { RUNTIME_NAMES } from '../runtime.ts';
 import { type Command, type CommandGroup, defineCommand } from './cli.ts';
+import { usageError } from './errors.ts';
 import { choice, type Flag, flag, formatSize, integerOrAuto, optionalFlag, size, switchFlag } from './flags.ts';
 import { limitFlags, limitsOf } from './limit-flags.ts';
 
@@ -156,13 +157,39 @@ const doctorCommand = defineCommand({
   },
 });
 
+const repairCommand = defineCommand({
+  name: 'repair',
+  about: 'Cut a damaged log where its damage begins, after telling what that loses',
+  flags: {
+    data: optionalFlag(
+      'directory',
+      'The directory that serve was given; no server may have it',
+      String,
+      'none: it has to be said',
+    ),
+    yes: switchFlag('Do it without asking'),
+  },
+  examples: ['repair --data /var/lib/ringkv', 'repair --data /var/lib/ringkv --yes'],
+  async run({ data, yes }) {
+    if (data === undefined) throw usageError('which directory? repair --data DIR');
+    const { repair } = await import('./repair.ts');
+    return repair(data, yes);
+  },
+});
+
 const benchGroup: CommandGroup = {
   name: 'bench',
   about: 'Measure: "ringkv bench --help" lists the suites',
   commands: async () => (await import('../../bench/command.ts')).benchCommands,
 };
 
-export const commands: readonly (Command | CommandGroup)[] = [serveCommand, shellCommand, doctorCommand, benchGroup];
+export const commands: readonly (Command | CommandGroup)[] = [
+  serveCommand,
+  shellCommand,
+  doctorCommand,
+  repairCommand,
+  benchGroup,
+];
 
 function addressFlag(about: string): Flag<string | undefined> {
   const otherwise = `${DEFAULT_ADDRESS}, or ws: for WebSocket`;

@@ -224,7 +224,7 @@ describe('flags and variables', () => {
 
   const refusals: readonly [string[], RegExp, Record<string, string>?][] = [
     [['srve'], /unknown command srve, did you mean serve\?/],
-    [['frobnicate'], /unknown command frobnicate; there are serve, shell, doctor, bench/],
+    [['frobnicate'], /unknown command frobnicate; there are serve, shell, doctor, repair, bench/],
     [['--transport', 'bun'], /unknown flag --transport/],
     [['serve', '--transprot', 'bun'], /unknown flag --transprot, did you mean --transport\?/],
     [['serve', '--engine', 'swis'], /--engine swis: expected swiss or map, did you mean swiss\?/],
@@ -251,7 +251,8 @@ describe('flags and variables', () => {
     expect(await run(['--version'])).toEqual({ code: 0, stdout: `ringkv ${version}\n`, stderr: '' });
     const overview = await run(['--help']);
     expect(overview.code).toBe(0);
-    for (const command of ['serve', 'shell', 'doctor', 'bench']) expect(overview.stdout).toContain(`  ${command}`);
+    for (const command of ['serve', 'shell', 'doctor', 'repair', 'bench'])
+      expect(overview.stdout).toContain(`  ${command}`);
     const serveHelp = await run(['serve', '--help']);
     expect(serveHelp.code).toBe(0);
     for (const text of ['RINGKV_LISTEN', 'RINGKV_MAX_FRAME', 'tcp://127.0.0.1:7464', 'ringkv serve --runtime bun']) {

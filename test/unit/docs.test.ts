@@ -265,7 +265,7 @@ describe('flags', () => {
   });
 
   test.each(pages)('%s gives every command its own', (page) => {
-    const lines = textOf(page).matchAll(/(?:ringkv (serve|shell|doctor|bench \w+)|npm start --) ([^\n`#]*)/g);
+    const lines = textOf(page).matchAll(/(?:ringkv (serve|shell|doctor|repair|bench \w+)|npm start --) ([^\n`#]*)/g);
     for (const [line, name = 'serve', rest] of lines) {
       const own = known.get(name);
       expect(own, line).toBeDefined();

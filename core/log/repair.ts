@@ -1,0 +1,87 @@
+/**
+ * Repair: cutting a damaged log where its damage begins. What lies before is kept, everything behind it is set aside: records
+ * after a missing one can't be executed without giving wrong values. It is asked for by a person, who is told first what the
+ * log will lose.
+ */
+import type { Disk } from './disk.ts';
+import { LogError } from './errors.ts';
+import { SEGMENT_HEADER_BYTES } from './format.ts';
+import { type LogReader, readLog } from './read-log.ts';
+import { countRecords } from './records.ts';
+import {
+  brokenName,
+  closing,
+  fileBytes,
+  fileName,
+  type LogFile,
+  listFiles,
+  prepareSegment,
+  writeAside,
+} from './segments.ts';
+
+/** What a repair would do. */
+export interface RepairPlan {
+  /** What is wrong, and where. */
+  readonly damage: LogError;
+  /** What the log loses, in order. */
+  readonly losses: readonly Loss[];
+  /** Index of the segment that is the last one then. */
+  readonly lastSegment: number;
+}
+
+/** What the log loses of a file. */
+export interface Loss {
+  readonly file: LogFile;
+  /** Where it begins: 0 when all of the file goes. Unit: bytes. */
+  readonly offset: number;
+  readonly bytes: number;
+  /** Whole records in it; a snapshot has none. */
+  readonly records: number;
+}
+
+const NOBODY: LogReader = { payload: () => {}, record: () => {}, restart: () => {} };
+
+/** Finds out what is wrong with a shard's log; undefined when nothing is. It changes nothing. */
+export async function planRepair(disk: Disk): Promise<RepairPlan | undefined> {
+  let damage: LogError;
+  try {
+    await readLog(disk, NOBODY);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof LogError)) throw error;
+    damage = error;
+  }
+  const files = await listFiles(disk);
+  const snapshot = files.find(({ name, kind }) => name === damage.file && kind === 'snapshot');
+  const segment = Number.parseInt(damage.file, 10);
+  const losses: Loss[] = [];
+  for (const file of files.filter(({ kind }) => kind === 'log' || (kind === 'snapshot' && snapshot !== undefined))) {
+    const isCut = snapshot === undefined && file.index === segment && damage.offset > SEGMENT_HEADER_BYTES;
+    const offset = isCut ? damage.offset : 0;
+    if (snapshot === undefined && file.index < segment) continue;
+    const bytes = (await fileBytes(disk, file.name)) - offset;
+    const records = file.kind === 'log' ? await countRecords(disk, file, offset) : 0;
+    losses.push({ file, offset, bytes, records });
+  }
+  return { damage, losses, lastSegment: snapshot === undefined ? segment : 1 };
+}
+
+/** Does what a plan says. After a crash, plan and do it again. */
+export async function repair(disk: Disk, { losses, lastSegment }: RepairPlan): Promise<void> {
+  // The last first: so what remains at any time is the same log with the same damage.
+  for (const { file, offset, bytes } of [...losses].reverse()) {
+    if (offset === 0) await disk.rename(file.name, await brokenName(disk, file.index));
+    else {
+      await closing(await disk.open(file.name), async (opened) => {
+        const tail = new Uint8Array(bytes);
+        await opened.read(offset, tail);
+        await writeAside(disk, file.index, tail);
+        await opened.truncate(offset);
+        await opened.sync();
+      });
+    }
+    await disk.syncDirectory();
+  }
+  const names = await disk.list();
+  if (!names.includes(fileName(lastSegment, 'log'))) await prepareSegment(disk, lastSegment, SEGMENT_HEADER_BYTES);
+}

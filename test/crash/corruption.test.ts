@@ -1,0 +1,246 @@
+/**
+ * Damage of every kind to a log of 200 records: what is recovered is exactly what the first of them made, however many, or
+ * recovery refuses and names a file and a place in it. Never is there another state.
+ */
+import { expect, test } from 'vitest';
+import { createMapEngine } from '../../core/engine/map.ts';
+import { createSwissEngine } from '../../core/engine/swiss.ts';
+import { compact } from '../../core/log/compaction.ts';
+import { LogError } from '../../core/log/errors.ts';
+import { SEGMENT_HEADER_BYTES } from '../../core/log/format.ts';
+import { readLog } from '../../core/log/read-log.ts';
+import { recover } from '../../core/log/recovery.ts';
+import { planRepair, repair } from '../../core/log/repair.ts';
+import type { EngineFactory } from '../support/engines.ts';
+import { FixedDisk, filesOf, stateOf, writeLog } from '../support/log-files.ts';
+import { Random } from '../support/random.ts';
+import { SimulatedMachine } from '../support/simulated-disk.ts';
+
+const RECORDS = 200;
+const SECTOR_BYTES = 512;
+
+type Files = ReadonlyMap<string, Uint8Array>;
+
+const log = await writeLog(RECORDS, 3000);
+const SEGMENTS = [...log.files.keys()].sort();
+const withSnapshot = await compacted(log.files);
+const SNAPSHOT = [...withSnapshot.keys()].find((name) => name.endsWith('.snapshot'))!;
+
+function machineOf(files: Files): SimulatedMachine {
+  const machine = new SimulatedMachine(new Random(1));
+  for (const [name, content] of files) machine.put(name, content);
+  return machine;
+}
+
+/** The first segments as a snapshot, and the others. */
+async function compacted(files: Files): Promise<Files> {
+  const { disk } = machineOf(files);
+  await compact(disk, createMapEngine({ redo: true }), 3);
+  return filesOf(disk);
+}
+
+/** How many records are recovered, or why none. The state must be theirs. */
+async function recovered(files: Files, factory: EngineFactory = createMapEngine): Promise<number | LogError> {
+  const engine = factory({ redo: true });
+  return refusalOr(async () => {
+    const { sequence } = (await recover(machineOf(files).disk, engine)).position;
+    if (stateOf(engine) !== log.states[sequence]) throw new Error(`another state than after record ${sequence}`);
+    return sequence;
+  });
+}
+
+/** How many records are read, or why none. Their bodies must be what they were. Much faster than `recovered`. */
+async function read(files: Files): Promise<number | LogError> {
+  return refusalOr(async () => {
+    const payload = (): void => {};
+    const record = ({ sequence }: { sequence: number }, body: Uint8Array): void => {
+      if (Buffer.compare(body, log.bodies[sequence - 1]!) !== 0) throw new Error(`another record ${sequence}`);
+    };
+    const { end } = await readLog(new FixedDisk(files), { payload, record, restart: () => {} });
+    return end.position.sequence;
+  });
+}
+
+async function refusalOr(act: () => Promise<number>): Promise<number | LogError> {
+  try {
+    return await act();
+  } catch (error) {
+    if (!(error instanceof LogError)) throw error;
+    if (!/^\d{12}\.(log|snapshot)$/.test(error.file) || !(error.offset >= 0)) throw error;
+    return error;
+  }
+}
+
+/** What came out how often: the code of a refusal, or whether all was there or the first records. */
+async function tally(
+  cases: Iterable<Files>,
+  look: (files: Files) => Promise<number | LogError>,
+): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const files of cases) {
+    const result = await look(files);
+    const name = typeof result === 'number' ? (result === RECORDS ? 'all' : 'first') : result.code;
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function damaged(files: Files, name: string, damage: (bytes: Uint8Array) => Uint8Array): Files {
+  return new Map(files).set(name, damage(files.get(name)!.slice()));
+}
+
+/** Bytes up to the zeros that a file ends with. */
+function usedBytes(bytes: Uint8Array): number {
+  return bytes.findLastIndex((byte) => byte !== 0) + 1;
+}
+
+function* truncations(files: Files, names: readonly string[]): Generator<Files> {
+  for (const name of names) {
+    // A little more than what is used: the zeros behind it are as good as no bytes.
+    for (let length = 0; length <= usedBytes(files.get(name)!) + 64; length++) {
+      yield damaged(files, name, (bytes) => bytes.slice(0, length));
+    }
+  }
+}
+
+function* flippedBits(files: Files, names: readonly string[]): Generator<Files> {
+  for (const name of names) {
+    const usedBits = 8 * usedBytes(files.get(name)!);
+    for (let bit = 0; bit < usedBits; bit++) {
+      // Of the page of a segment's header only the first bytes mean something.
+      if (name.endsWith('.log') && bit === 64 * 8) bit = SEGMENT_HEADER_BYTES * 8;
+      yield damaged(files, name, (bytes) => {
+        bytes[bit >> 3]! ^= 1 << (bit & 7);
+        return bytes;
+      });
+    }
+  }
+}
+
+function* zeroedSectors(files: Files, names: readonly string[]): Generator<Files> {
+  for (const name of names) {
+    for (let start = 0; start < usedBytes(files.get(name)!); start += SECTOR_BYTES) {
+      yield damaged(files, name, (bytes) => bytes.fill(0, start, start + SECTOR_BYTES));
+    }
+  }
+}
+
+function outcomes(counts: Record<string, number>): string[] {
+  return Object.keys(counts).sort();
+}
+
+test('what is whole is recovered, by both engines', async () => {
+  expect(SEGMENTS.length).toBeGreaterThan(4);
+  expect(log.bodies.length).toBe(RECORDS);
+  for (const files of [log.files, withSnapshot]) {
+    expect(await read(files)).toBe(RECORDS);
+    expect(await recovered(files)).toBe(RECORDS);
+    expect(await recovered(files, createSwissEngine)).toBe(RECORDS);
+  }
+});
+
+test('every truncation', { timeout: 900_000 }, async () => {
+  const expected = ['BROKEN_CHAIN', 'SHORT_READ', 'all', 'first'];
+  expect(outcomes(await tally(truncations(log.files, SEGMENTS), read))).toEqual(expected);
+  expect(outcomes(await tally(truncations(withSnapshot, [SNAPSHOT]), recovered))).toEqual(['SHORT_READ', 'all']);
+});
+
+test('every bit', { timeout: 900_000 }, async () => {
+  const expected = [
+    'BAD_BODY_CHECKSUM',
+    'BAD_HEADER_CHECKSUM',
+    'BAD_MAGIC',
+    'BAD_VERSION',
+    'BROKEN_CHAIN',
+    'all',
+    'first',
+  ];
+  expect(outcomes(await tally(flippedBits(log.files, SEGMENTS), read))).toEqual(expected);
+  const ofSnapshot = ['BAD_BODY_CHECKSUM', 'BAD_HEADER_CHECKSUM', 'BAD_MAGIC', 'BAD_VERSION'];
+  expect(outcomes(await tally(flippedBits(withSnapshot, [SNAPSHOT]), recovered))).toEqual(ofSnapshot);
+});
+
+test('every zeroed sector, by both engines', { timeout: 900_000 }, async () => {
+  for (const files of [log.files, withSnapshot]) {
+    const names = [...files.keys()].filter((name) => /log|snapshot/.test(name));
+    const counts = await tally(zeroedSectors(files, names), recovered);
+    expect(await tally(zeroedSectors(files, names), (damaged) => recovered(damaged, createSwissEngine))).toEqual(
+      counts,
+    );
+    expect(counts.all ?? 0).toBeLessThan(names.length * 8);
+  }
+});
+
+test('segments that are missing, doubled, in another order, or stale', async () => {
+  for (const [i, name] of SEGMENTS.entries()) {
+    const without = new Map(log.files);
+    without.delete(name);
+    const result = await recovered(without);
+    // A log that ends earlier is one, too; any other is refused.
+    if (i === SEGMENTS.length - 1) expect(result).toBeGreaterThan(0);
+    else expect(result).toMatchObject({ code: 'MISSING_SEGMENT', file: name });
+    for (const other of SEGMENTS) {
+      if (other === name) continue;
+      const doubled = new Map(log.files).set(name, log.files.get(other)!);
+      expect(await recovered(doubled)).toMatchObject({ code: 'MISPLACED_SEGMENT', file: name, offset: 0 });
+      expect(await recovered(doubled.set(other, log.files.get(name)!))).toMatchObject({ code: 'MISPLACED_SEGMENT' });
+    }
+  }
+  // A copy of an earlier time: the same segment with fewer records.
+  const stale = damaged(log.files, SEGMENTS[1]!, (bytes) => bytes.fill(0, SEGMENT_HEADER_BYTES + 1000));
+  expect(await recovered(stale)).toMatchObject({ file: SEGMENTS[1] });
+  // One of another log, which has other salts and checksums.
+  const foreign = await writeLog(RECORDS, 3000);
+  for (const name of SEGMENTS.slice(1, -1)) {
+    expect(await recovered(new Map(log.files).set(name, foreign.files.get(name)!))).not.toBe(RECORDS);
+  }
+});
+
+test('bytes of a fuzzer', { timeout: 900_000 }, async () => {
+  const random = new Random(1);
+  for (let i = 0; i < 3000; i++) {
+    let files: Files = random.chance(0.5) ? log.files : withSnapshot;
+    for (let change = random.between(1, 5); change > 0; change--) {
+      const name = random.pick([...files.keys()]);
+      files = damaged(files, name, (bytes) => {
+        const start = random.below(bytes.length + 1);
+        const length = random.pick([1, 4, 8, 100]);
+        if (random.chance(0.2)) return bytes.slice(0, start);
+        if (random.chance(0.3)) bytes.copyWithin(start, random.below(bytes.length), start + length);
+        else bytes.set(random.bytes(length).subarray(0, bytes.length - start), start);
+        return bytes;
+      });
+    }
+    await recovered(files);
+  }
+});
+
+test('a repair keeps what lies before the damage, and says what it drops', async () => {
+  const name = SEGMENTS[2]!;
+  const body = SEGMENT_HEADER_BYTES + 500;
+  const files = damaged(log.files, name, (bytes) => {
+    bytes[body]! ^= 1;
+    return bytes;
+  });
+  const before = await recovered(files);
+  expect(before).toBeInstanceOf(LogError);
+  const machine = machineOf(files);
+  expect(await planRepair(machineOf(log.files).disk)).toBeUndefined();
+  const plan = (await planRepair(machine.disk))!;
+  expect(plan.damage).toMatchObject({ file: name });
+  await repair(machine.disk, plan);
+  expect(await planRepair(machine.disk)).toBeUndefined();
+  const kept = await recovered(await filesOf(machine.disk));
+  const dropped = plan.losses.reduce((sum, { records }) => sum + records, 0);
+  // The damaged record itself is none that is whole.
+  expect(kept).toBe(RECORDS - dropped - 1);
+});
+
+test('every zeroed sector can be repaired, also of a snapshot and of headers', { timeout: 900_000 }, async () => {
+  for (const files of zeroedSectors(withSnapshot, [...withSnapshot.keys()])) {
+    const machine = machineOf(files);
+    const plan = await planRepair(machine.disk);
+    if (plan !== undefined) await repair(machine.disk, plan);
+    expect(await recovered(await filesOf(machine.disk))).toBeTypeOf('number');
+  }
+});

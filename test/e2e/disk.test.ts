@@ -1,0 +1,68 @@
+/** The disk on real files, in each runtime: what it writes, a full disk, and who may have a directory. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Child, type Runtime, root, runtimes, startChild } from '../support/children.ts';
+
+const SCRIPT = join(root, 'test/support/disk-app.mjs');
+
+let directory: string;
+let children: Child[] = [];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'ringkv-disk-'));
+});
+
+afterEach(async () => {
+  for (const child of children) await child.stop('SIGKILL');
+  children = [];
+  rmSync(directory, { recursive: true });
+});
+
+function start(runtime: Runtime, task: string): Child {
+  const child = startChild(runtime, SCRIPT, [directory, task]);
+  children.push(child);
+  return child;
+}
+
+async function runTask(runtime: Runtime, task: string): Promise<void> {
+  const child = start(runtime, task);
+  expect(await child.exit, child.stderr).toBe(0);
+  expect(child.lines).toEqual(['ok']);
+}
+
+/** Makes the directory a file system of 64 KiB; tells why that can't be. */
+function mountSmall(): string | undefined {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0)
+    return 'it takes root on Linux to mount a small file system';
+  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', directory]);
+  return status === 0 ? undefined : `mount: ${String(stderr).trim()}`;
+}
+
+describe.each(runtimes())('on $name', (runtime) => {
+  test('files', () => runTask(runtime, 'files'));
+
+  test('commits', () => runTask(runtime, 'commits'));
+
+  test('a full disk', async ({ skip }) => {
+    const reason = mountSmall();
+    if (reason !== undefined) skip(reason);
+    try {
+      await runTask(runtime, 'full');
+    } finally {
+      spawnSync('umount', [directory]);
+    }
+  });
+
+  test('a directory that another process has is refused with its id, until it is killed', async () => {
+    const first = start(runtime, 'lock');
+    await first.waitForLine(/locked/);
+    const second = start(runtime, 'lock');
+    expect(await second.exit).not.toBe(0);
+    expect(second.stderr).toContain(`in use by the server with process id ${first.pid}`);
+    await first.stop('SIGKILL');
+    await start(runtime, 'lock').waitForLine(/locked/);
+  });
+});
