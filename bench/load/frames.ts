@@ -40,9 +40,9 @@ export class FramePool implements Pool {
     for (let frame = 0; frame < this.length; frame++) this.#encode(frame);
   }
 
-  /** A whole frame, its header included: a view. */
-  frame(index: number): Uint8Array {
-    return this.#bytes.subarray(this.#starts[index]!, this.#starts[index + 1]!);
+  /** A whole frame, its header included, or `count` of them, one behind the other: a view. */
+  frame(index: number, count = 1): Uint8Array {
+    return this.#bytes.subarray(this.#starts[index]!, this.#starts[index + count]!);
   }
 
   /** The payload of a frame: a view. */

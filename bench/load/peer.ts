@@ -35,6 +35,10 @@ export class Peer implements ConnectionHandler {
   readonly #sentMs: Float64Array;
   #oldest = 0;
   #inFlight = 0;
+  // Frames that neighbour in the pool and leave together, once all that came has been looked at.
+  #corked = false;
+  #firstHeld = 0;
+  #held = 0;
   /** Replies of this connection so far, which decides on the sample. */
   #replies = 0;
   /** What ended this connection. Later tasks must not overlook what went wrong between them and the one before. */
@@ -74,8 +78,13 @@ export class Peer implements ConnectionHandler {
     this.#sentMs[place] = sentMs;
     this.#inFlight++;
     if (this.#inFlight === 1) this.#expect(checker);
-    const { pool } = task;
-    this.#connection.send(this.#messageHeader === undefined ? pool.frame(frame) : pool.payload(frame));
+    if (this.#messageHeader !== undefined) {
+      this.#connection.send(task.pool.payload(frame));
+      return;
+    }
+    if (this.#held > 0 && frame !== this.#firstHeld + this.#held) this.#flush(task);
+    if (this.#held++ === 0) this.#firstHeld = frame;
+    if (!this.#corked) this.#flush(task);
   }
 
   destroy(): void {
@@ -94,15 +103,18 @@ export class Peer implements ConnectionHandler {
     const checker = this.#checker;
     if (this.#closing || task === undefined || checker === undefined) return;
     const header = this.#messageHeader;
+    this.#corked = true;
     try {
       if (header !== undefined) {
         writeFrameHeader(header, 0, bytes.length);
         this.#take(task, checker, header);
       }
       this.#take(task, checker, bytes);
+      this.#flush(task);
     } catch (error) {
       this.#fail(error as Error);
     }
+    this.#corked = false;
   }
 
   drain(): void {
@@ -138,6 +150,13 @@ export class Peer implements ConnectionHandler {
       if (this.#inFlight > 0) this.#expect(checker);
       task.replied(this, nowMs - startMs, nowMs);
     }
+  }
+
+  /** Sends the frames that are held. */
+  #flush({ pool }: Task): void {
+    if (this.#held === 0) return;
+    this.#connection.send(pool.frame(this.#firstHeld, this.#held));
+    this.#held = 0;
   }
 
   #expect(checker: Checker): void {

@@ -6,8 +6,8 @@ export interface Pool {
   readonly batch: number;
   /** How many frames there are. */
   readonly length: number;
-  /** A frame as it goes over a stream: a view. */
-  frame(index: number): Uint8Array;
+  /** A frame as it goes over a stream, or `count` of them, one behind the other: a view. */
+  frame(index: number, count?: number): Uint8Array;
   /** A frame as it goes in a message: a view. */
   payload(index: number): Uint8Array;
   /** What checks the replies of one connection. */

@@ -66,8 +66,8 @@ export class TextPool implements Pool {
     this.#encode();
   }
 
-  frame(index: number): Uint8Array {
-    return this.#bytes.subarray(this.#starts[index]!, this.#starts[index + 1]!);
+  frame(index: number, count = 1): Uint8Array {
+    return this.#bytes.subarray(this.#starts[index]!, this.#starts[index + count]!);
   }
 
   /** These languages know no messages. */

@@ -203,7 +203,7 @@ test('what makes no sense is refused before anything is measured', async () => {
     [['matrix', '--runtimes', 'node', '--client-transports', 'bun', '--generator', 'node'], 2, /on node over bun; /],
     [['matrix', '--client-transports', 'uws'], 2, /--client-transports uws: expected node, bun/],
     [['matrix', '--generators', '5', '--connections', '9,4'], 2, /--generators 5: expected at most --connections 4/],
-    [['matrix', '--controls', 'yes'], 2, /--controls yes: expected on or off/],
+    [['matrix', '--controls', 'yes'], 2, /--controls yes: expected on, off or only/],
     [['connections', '--connections', '10', '--idle', '11'], 2, /--connections 10: expected at least --idle 11/],
     [['connections', '--connections', '30000'], 2, /--connections 30000: expected a whole number from 1 to 25000/],
     [['engine', '--keys', '1000', '--grow-to', '1000'], 2, /--grow-to 1000: expected more than --keys 1000/],

@@ -34,9 +34,9 @@ export const matrixCommand = defineCommand({
     runtimes: runtimesFlag,
     transports: transportsFlag,
     controls: optionalFlag(
-      'on|off',
+      'on|off|only',
       'Measure beside every cell a bare echo on the same transport',
-      choice(['on', 'off']),
+      choice(['on', 'off', 'only']),
       otherwise(MATRIX_DEFAULTS, MATRIX_QUICK, 'controls'),
     ),
     batches: flag(

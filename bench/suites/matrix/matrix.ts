@@ -26,8 +26,8 @@ export interface MatrixFlags {
   readonly runtimes: readonly RuntimeName[];
   readonly transports: readonly TransportName[];
   readonly batches: readonly number[];
-  /** Whether the control of every cell is measured too. */
-  readonly controls: OnOff;
+  /** Whether the control of every cell is measured too, or instead. */
+  readonly controls: Controls;
   readonly connections: readonly number[];
   readonly depth: number;
   readonly keys: number;
@@ -43,7 +43,7 @@ export interface MatrixFlags {
   readonly pin: boolean;
 }
 
-export type OnOff = 'on' | 'off';
+export type Controls = 'on' | 'off' | 'only';
 
 /** What this suite's JSON has besides. */
 export interface MatrixOwn {
@@ -77,8 +77,8 @@ export async function matrix({ flags, json, context, signal }: MatrixOptions): P
   const subjects = chosen.cells.flatMap((cell) =>
     chooseClients(all, cell.transport, flags).flatMap((client) =>
       flags.connections.flatMap((connections): MatrixSubject[] => [
-        { ...cell, client, connections, control: false },
-        ...(flags.controls === 'on' ? [{ ...cell, client, connections, control: true }] : []),
+        ...(flags.controls === 'only' ? [] : [{ ...cell, client, connections, control: false }]),
+        ...(flags.controls === 'off' ? [] : [{ ...cell, client, connections, control: true }]),
       ]),
     ),
   );
