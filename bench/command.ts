@@ -12,16 +12,20 @@ import { matrixCommand } from './suites/matrix/command.ts';
 import { peersCommand } from './suites/peers/command.ts';
 import { rateCommand } from './suites/rate/command.ts';
 import { startCommand } from './suites/start/command.ts';
+import { sweepCommand } from './suites/sweep/command.ts';
 import { syscallsCommand } from './suites/syscalls/command.ts';
 import { tcpCommand } from './suites/tcp/command.ts';
+import { writesCommand } from './suites/writes/command.ts';
 import { ycsbCommand } from './suites/ycsb/command.ts';
 
 export const benchCommands: readonly Command[] = [
   matrixCommand,
   directCommand,
   tcpCommand,
+  writesCommand,
   ycsbCommand,
   blocksCommand,
+  sweepCommand,
   connectionsCommand,
   engineCommand,
   peersCommand,

@@ -50,6 +50,14 @@ export const transportsFlag = flag(
   TRANSPORT_NAMES.join(','),
 );
 
+/** `--transports` of suites that do not compare transports. */
+export const ownTransportsFlag = optionalFlag(
+  'names',
+  'Measure these transports',
+  listOf(choice(TRANSPORT_NAMES)),
+  'what "ringkv serve" takes by itself',
+);
+
 export const generatorFlag = optionalFlag(
   'name',
   'Run the load generator on node, bun or deno',

@@ -9,41 +9,37 @@
 import { currentRuntime } from '../../runtime/choose.ts';
 import { nextOrder, runScript, say } from '../servers/script.ts';
 import { poolOperations } from './frames.ts';
-import { Load } from './load.ts';
+import { PartedLoad } from './parted-load.ts';
 import type { GeneratorEvent, GeneratorPlan } from './plan.ts';
 import type { Pool } from './pool.ts';
 import { openServers } from './servers.ts';
 import { measureWindow } from './window.ts';
-import { Values, workloadHash, YCSB_B_READ_SHARE, ycsbB } from './workload.ts';
+import { mixed, Values, workloadHash, YCSB_B } from './workload.ts';
 
 async function generate(plan: GeneratorPlan): Promise<void> {
   const { connections, depth } = plan;
   const servers = await openServers(plan);
   const values = new Values(plan.valueBytes);
-  const operations = ycsbB(
-    poolOperations(Math.max(...plan.batches), plan.valueBytes, 1 - YCSB_B_READ_SHARE),
-    plan.keys,
-    // Each generator asks for keys of its own choice.
-    plan.seed + plan.index,
-  );
+  const { mix = YCSB_B } = plan;
+  const count = poolOperations(Math.max(...plan.batches), plan.valueBytes, 1 - mix.readShare);
+  // Each generator asks for keys of its own choice.
+  const operations = mixed(count, plan.keys, plan.seed + plan.index, mix);
   const startMs = performance.now();
   if (plan.index === 0) await servers.storeKeys(plan.keys, values, { connections, depth });
-  const { transport, address } = servers;
-  const load = await Load.open({ transport, address, connections, depth });
+  const load = await PartedLoad.open(servers.parts, { transport: servers.transport, connections, depth });
   tell({ event: 'loaded', seconds: (performance.now() - startMs) / 1000, workload: workloadHash(operations) });
-  let pool: Pool | undefined;
+  let pools: readonly Pool[] | undefined;
   for (const batch of plan.batches) {
     // The same size again gets the same pool: to make one takes a while.
-    if (pool?.batch !== batch) pool = servers.makePool(operations, batch, values);
+    if (pools?.[0]?.batch !== batch) pools = load.makePools(servers.makePool, operations, batch, values);
     tell({ event: 'ready' });
     await nextOrder();
-    const run = load.endless(pool);
+    const run = load.endless(pools);
     const figures = await measureWindow(run, plan, servers.figures);
-    const latency = run.latency.encode();
-    const percentiles = run.latency.percentiles();
+    const recorded = run.recorded();
     run.stop();
     await run.finished;
-    tell({ event: 'measured', measurement: { batch, figures, latency, percentiles } });
+    tell({ event: 'measured', measurement: { batch, figures, ...recorded } });
   }
   load.close();
   await servers.close();

@@ -34,6 +34,13 @@ export class LatencyHistogram {
     return histogram;
   }
 
+  /** All that these hold, as if one had recorded it. */
+  static sum(histograms: readonly LatencyHistogram[]): LatencyHistogram {
+    const sum = new LatencyHistogram();
+    for (const one of histograms) sum.#nanos.add(one.#nanos);
+    return sum;
+  }
+
   record(millis: number): void {
     this.#nanos.recordValue(toNanos(millis));
   }

@@ -2,6 +2,7 @@
 import type { TransportName } from '../../transports/transport.ts';
 import type { Latency } from './latency.ts';
 import type { TextLanguageName } from './text-pool.ts';
+import type { Mix } from './workload.ts';
 
 export type Language = 'ringkv' | 'echo' | TextLanguageName;
 
@@ -24,6 +25,8 @@ export interface GeneratorPlan {
   readonly keys: number;
   /** Length of every value. */
   readonly valueBytes: number;
+  /** What is asked for. Default: YCSB's workload B. */
+  readonly mix?: Mix;
   /** Operations per frame; one measurement each, in this order. */
   readonly batches: readonly number[];
   /** Time under the same load before the measurement starts. */

@@ -8,6 +8,7 @@ import { clientTransport } from './client-transport.ts';
 import { Load } from './load.ts';
 import type { GeneratorPlan, Language, ServerFigures } from './plan.ts';
 import { infoFigures } from './server-figures.ts';
+import { type Part, shardsOf } from './shards.ts';
 import { assertCount, type MakePool, makeFramePool, sendKeys } from './store-keys.ts';
 import { TextPool } from './text-pool.ts';
 import type { Values } from './workload.ts';
@@ -22,6 +23,8 @@ export interface Filling {
 interface Acquaintance {
   /** Undefined when it doesn't tell. */
   readonly figures?: () => Promise<ServerFigures>;
+  /** Its shards, if it has any. Default: it is one. */
+  readonly shards?: readonly Part[];
   /** Rejects when it does not have so many keys; undefined when it holds none, or doesn't tell. */
   readonly assertCount?: (keys: number) => Promise<void>;
   readonly close: () => unknown;
@@ -39,6 +42,7 @@ const acquaintances: Readonly<Record<Language, (transport: Transport, address: s
     const client = await connect({ address, transport: transport.name });
     return {
       figures: () => infoFigures(client),
+      shards: await shardsOf(client, parseAddress(address)),
       assertCount: (keys) => assertCount(client, keys),
       close: () => client.close(),
     };
@@ -84,12 +88,21 @@ export class Servers {
   /** Stores the keys 0 to `keys` - 1 in each of them. Rejects when one does not have exactly as many afterwards. */
   async storeKeys(keys: number, values: Values, filling: Filling): Promise<void> {
     if (this.#plan.language === 'echo') return;
-    for (const [place, address] of this.address.entries()) {
-      const load = await Load.open({ transport: this.transport, address, ...filling });
-      await sendKeys(load, this.makePool, keys, values);
-      load.close();
-      await this.#acquaintances[place]!.assertCount?.(keys);
+    for (const [place, server] of this.address.entries()) {
+      const { shards = [{ address: server }], assertCount } = this.#acquaintances[place]!;
+      for (const { address, owns } of shards) {
+        const load = await Load.open({ transport: this.transport, address, ...filling });
+        await sendKeys(load, this.makePool, keys, values, owns);
+        load.close();
+      }
+      await assertCount?.(keys);
     }
+  }
+
+  /** Where the load goes: to all servers alike, unless one has shards. */
+  get parts(): readonly Part[] {
+    const shards = this.#acquaintances.flatMap((one) => one.shards ?? []);
+    return shards.length > this.address.length ? shards : [{ address: this.address }];
   }
 
   async close(): Promise<void> {

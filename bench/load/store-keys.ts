@@ -3,7 +3,7 @@ import type { Client } from '../../runtime/client.ts';
 import { FramePool } from './frames.ts';
 import type { Load } from './load.ts';
 import type { Pool } from './pool.ts';
-import { loading, type Operations, type Values } from './workload.ts';
+import { loading, type Operations, only, slice, type Values } from './workload.ts';
 
 /** Operations per frame, unless the values are long. */
 const BATCH = 512;
@@ -31,17 +31,23 @@ export async function assertCount(client: Client, keys: number): Promise<void> {
   if (stored !== keys) throw new Error(`the server has ${stored} keys after ${keys} were stored`);
 }
 
-/** Stores the keys 0 to `keys` - 1 in a server of any language. */
-export async function sendKeys(load: Load, makePool: MakePool, keys: number, values: Values): Promise<void> {
+/** Stores the keys 0 to `keys` - 1, or those of them that `owns` says, in a server of any language. */
+export async function sendKeys(
+  load: Load,
+  makePool: MakePool,
+  keys: number,
+  values: Values,
+  owns?: (keyNumber: number) => boolean,
+): Promise<void> {
   const batchMax = Math.min(BATCH, Math.max(1, Math.floor(FRAME_BYTES_MAX / values.length)));
   const sliceMax = Math.max(1, Math.floor(SLICE_BYTES_MAX / values.length));
-  let from = 0;
-  while (from < keys) {
-    const slice = Math.min(keys - from, sliceMax);
-    const batch = Math.min(batchMax, slice);
-    // A frame has exactly `batch` operations, so the last few keys make a slice of their own.
-    const to = from + slice - (slice % batch);
-    await load.once(makePool(loading(from, to), batch, values));
-    from = to;
+  for (let from = 0; from < keys; from += sliceMax) {
+    const all = loading(from, Math.min(keys, from + sliceMax));
+    const owned = owns === undefined ? all : only(all, owns);
+    const count = owned.versions.length;
+    // A frame has exactly `batch` operations, so the last few make a smaller one.
+    const rest = count % batchMax;
+    if (count > rest) await load.once(makePool(slice(owned, 0, count - rest), batchMax, values));
+    if (rest > 0) await load.once(makePool(slice(owned, count - rest, count), rest, values));
   }
 }

@@ -33,18 +33,53 @@ export interface Operations {
 /** In the place of a version: this operation is a GET. */
 export const READ = 0xff;
 
-/** YCSB's workload B over keys 0 to `keys` - 1: 95 % GET and 5 % SET of a scrambled Zipf distribution. */
-export function ycsbB(count: number, keys: number, seed: number): Operations {
+/** What is asked for: the share of GETs, the rest being SETs, and of which keys. */
+export interface Mix {
+  readonly readShare: number;
+  /** `zipfian`: few keys get most of it, by a scrambled Zipf distribution; `uniform`: all alike. */
+  readonly distribution: 'zipfian' | 'uniform';
+}
+
+/** YCSB's workload B. */
+export const YCSB_B: Mix = { readShare: YCSB_B_READ_SHARE, distribution: 'zipfian' };
+
+/** Operations of a mix over keys 0 to `keys` - 1. */
+export function mixed(count: number, keys: number, seed: number, { readShare, distribution }: Mix): Operations {
   const random = new Random(seed);
-  const zipf = new Zipf(keys);
+  const draw = drawKeys(distribution, keys, random);
   const keyNumbers = new Uint32Array(count);
   const versions = new Uint8Array(count);
   for (let i = 0; i < count; i++) {
-    keyNumbers[i] = scramble(zipf.rank(random), keys);
-    const reads = random.fraction() < YCSB_B_READ_SHARE;
+    keyNumbers[i] = draw();
+    const reads = random.fraction() < readShare;
     versions[i] = reads ? READ : 1 + (random.next() % (VERSIONS - 1));
   }
   return { keyNumbers, versions };
+}
+
+function drawKeys(distribution: Mix['distribution'], keys: number, random: Random): () => number {
+  if (distribution === 'uniform') return () => Math.floor(random.fraction() * keys);
+  const zipf = new Zipf(keys);
+  return () => scramble(zipf.rank(random), keys);
+}
+
+/** YCSB's workload B over keys 0 to `keys` - 1: 95 % GET and 5 % SET of a scrambled Zipf distribution. */
+export function ycsbB(count: number, keys: number, seed: number): Operations {
+  return mixed(count, keys, seed, YCSB_B);
+}
+
+/** Those of the operations whose keys are asked for, in their order. */
+export function only({ keyNumbers, versions }: Operations, owns: (keyNumber: number) => boolean): Operations {
+  const kept = [...keyNumbers.keys()].filter((i) => owns(keyNumbers[i]!));
+  return {
+    keyNumbers: Uint32Array.from(kept, (i) => keyNumbers[i]!),
+    versions: Uint8Array.from(kept, (i) => versions[i]!),
+  };
+}
+
+/** The operations from one place to before another. */
+export function slice({ keyNumbers, versions }: Operations, from: number, to: number): Operations {
+  return { keyNumbers: keyNumbers.subarray(from, to), versions: versions.subarray(from, to) };
 }
 
 /** One SET for each of the keys `from` to `to` - 1, in order: a part of the load phase. */

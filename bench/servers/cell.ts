@@ -6,6 +6,7 @@ import type { TransportName } from '../../transports/transport.ts';
 import { mergeMeasurements } from '../load/merge.ts';
 import type { GeneratorEvent, GeneratorPlan, Measurement } from '../load/plan.ts';
 import { Child } from './child.ts';
+import { withOpenFiles } from './open-files.ts';
 import { type Pinning, unpinned } from './pinning.ts';
 import { type ServerChild, startEchoChild, startServerChild } from './server.ts';
 
@@ -61,6 +62,10 @@ export interface OpenOptions {
   readonly pinning?: Pinning;
   /** Environment variables of the server alone. */
   readonly serverEnv?: Readonly<Record<string, string>>;
+  /** Further flags of `serve`, like `--shards 2`. */
+  readonly serverFlags?: readonly string[];
+  /** How many files the server and each generator must be able to have open; default: as many as this process. */
+  readonly openFiles?: number | undefined;
   readonly plan: Omit<GeneratorPlan, keyof Served | 'index'>;
   readonly signal: AbortSignal;
 }
@@ -181,13 +186,13 @@ class Generators implements AsyncDisposable {
 }
 
 function startGenerators({ stderr: _, ...served }: Served, options: OpenOptions): Generators {
-  const { generator, generators = 1, pinning = unpinned, plan, signal } = options;
+  const { generator, generators = 1, pinning = unpinned, plan, openFiles, signal } = options;
   const script = fileURLToPath(new URL('../load/generator.js', import.meta.url));
   return new Generators(
     Array.from({ length: generators }, (_, index) => {
       const connections = shareOf(plan.connections, index, generators);
       const argument: GeneratorPlan = { ...plan, ...served, connections, index };
-      const command = scriptCommand(generator, script, [JSON.stringify(argument)]);
+      const command = withOpenFiles(scriptCommand(generator, script, [JSON.stringify(argument)]), openFiles);
       return new Child('the load generator', pinning.generator(command, index), signal);
     }),
   );
@@ -199,8 +204,8 @@ function shareOf(total: number, index: number, sharers: number): number {
 }
 
 function startChild({ runtime, transport, control }: Subject, options: OpenOptions): Promise<ServerChild> {
-  const { entry, plan, pinning, serverEnv, signal } = options;
-  if (!control) return startServerChild(runtime, entry, transport, { signal, pinning, env: serverEnv });
+  const { entry, plan, pinning, serverEnv: env, serverFlags: flags, openFiles, signal } = options;
+  if (!control) return startServerChild(runtime, entry, transport, { signal, pinning, env, flags, openFiles });
   const longestReply = REPLY_HEAD_BYTES_MAX + Math.max(...plan.batches) * (RESULT_HEAD_BYTES_MAX + plan.valueBytes);
   return startEchoChild(runtime, transport, Math.max(longestReply, ECHO_OUTPUT_BYTES_MIN), { signal, pinning });
 }

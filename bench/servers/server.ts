@@ -9,7 +9,7 @@ import { withOpenFiles } from './open-files.ts';
 import { type Pinning, unpinned } from './pinning.ts';
 
 /** What `serve` prints when it accepts connections. */
-const READY_LINE = /^ringkv \S+ ready (\S+) transport=(\S+) runtime=(\S+?)\/\S+ engine=\S+ pid=\d+$/;
+const READY_LINE = /^ringkv \S+ ready (\S+) transport=(\S+) runtime=(\S+?)\/\S+ engine=\S+ pid=\d+(?: shards=\d+)?$/;
 
 export interface ServerChild {
   readonly child: Child;
@@ -20,7 +20,7 @@ export interface ServerOptions {
   /** Ends it when it aborts. */
   readonly signal: AbortSignal;
   /** Further flags of `serve`, like `--engine map`. */
-  readonly flags?: readonly string[];
+  readonly flags?: readonly string[] | undefined;
   /** Environment variables for it alone. Ours that begin with `RINGKV_` never reach it. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** How many files and connections it must be able to have open; default: as many as this process. */

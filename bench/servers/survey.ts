@@ -6,6 +6,7 @@ import { CommandError, usageError } from '../../runtime/command/errors.ts';
 import { type FoundRuntime, scriptCommand } from '../../runtime/find.ts';
 import type { RuntimeName } from '../../runtime/runtime.ts';
 import type { TransportName } from '../../transports/transport.ts';
+import { naturalTransport } from '../../transports/transports.ts';
 import type { Skipped } from '../results/report.ts';
 import { type Cell, cellLabel } from './cell.ts';
 import { cleanEnvironment } from './child.ts';
@@ -65,6 +66,21 @@ export function selectCells(
   const skipped = all.skipped.filter(({ label }) => labels.has(label) || runtimes.some((name) => name === label));
   if (cells.length === 0) throw nothingRuns(skipped);
   return { ...all, cells, skipped };
+}
+
+/** What is left of a survey of each runtime: the one transport that `ringkv serve` takes there by itself. Throws likewise. */
+export function selectOwnCells(all: Survey, runtimes: readonly RuntimeName[]): Survey {
+  const own = runtimes.flatMap((name) => {
+    const cells = all.cells.filter(({ runtime }) => runtime.name === name);
+    return (
+      cells.find(({ transport }) => transport === 'uring') ??
+      cells.find(({ transport }) => transport === naturalTransport(name)) ??
+      []
+    );
+  });
+  const skipped = all.skipped.filter(({ label }) => runtimes.some((name) => name === label));
+  if (own.length === 0) throw nothingRuns(skipped);
+  return { ...all, cells: own, skipped };
 }
 
 /** What is left of a survey when only some runtimes are asked for, and their transports don't matter. Throws likewise. */

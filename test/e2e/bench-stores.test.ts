@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test, vi } from 'vitest';
-import type { ReportRound } from '../../bench/results/report.ts';
+import type { Report, ReportRound } from '../../bench/results/report.ts';
 import { readReport } from '../../bench/results/validate.ts';
+import type { SweepOwn } from '../../bench/suites/sweep/sweep.ts';
+import type { WritesOwn } from '../../bench/suites/writes/writes.ts';
 import type { YcsbReport } from '../../bench/suites/ycsb/ycsb.ts';
 import { run } from '../support/command.ts';
 
@@ -163,11 +165,82 @@ test('ycsb writes back by SET when asked to, over WebSocket, too', async () => {
   expect(stdout).not.toContain('lost CAS');
 });
 
+test('writes tells by which factor they get dearer', async () => {
+  const args = [
+    '--runtimes',
+    'node',
+    '--transports',
+    'node',
+    '--batches',
+    '16',
+    '--connections',
+    '2',
+    '--generator',
+    'node',
+  ];
+  const { file, stdout } = await bench('writes', [...args, '--sizes', '100,1k', '--seconds', '0.2', '--rounds', '2']);
+  const { rounds, degradation } = readReport(file) as Report & WritesOwn;
+  expect(rounds.map(({ dimensions }) => dimensions.keys).sort()).toEqual([100, 100, 1000, 1000]);
+  for (const { dimensions, figures } of rounds) {
+    expect(dimensions).toMatchObject({ workload: 'set', batch: 16, transport: 'node' });
+    expect(figures.serverMicrosPerOp).toBeGreaterThan(0);
+  }
+  expect(degradation.map(({ figure }) => figure)).toEqual(['serverMicrosPerOp', 'opsPerSecond']);
+  // One tenfold: the factor is the ratio of the geometric means.
+  const mean = (keys: number): number => {
+    const costs = rounds
+      .filter(({ dimensions }) => dimensions.keys === keys)
+      .map((one) => one.figures.serverMicrosPerOp!);
+    return Math.sqrt(costs[0]! * costs[1]!);
+  };
+  expect(degradation[0]!.factorPerTenfold).toBeCloseTo(mean(1000) / mean(100), 8);
+  expect(stdout).toMatch(
+    /^node on node, with each tenfold of the keys: server µs\/op × [\d.]+ \(.*\), ops\/s × [\d.]+/m,
+  );
+});
+
+test.each([
+  ['keys', ['--from', '100', '--to', '10k', '--steps', '3'], [100, 1000, 10_000]],
+  ['value-size', ['--points', '1k,10', '--keys', '50'], [10, 1024]],
+  ['connections', ['--points', '2,4'], [2, 4]],
+  ['batch', ['--points', '1,16'], [1, 16]],
+  ['shards', ['--points', '1,2'], [1, 2]],
+] as const)('sweep over %s is a curve', async (over, points, expected) => {
+  const cell = [
+    '--runtimes',
+    'node',
+    '--transports',
+    'node',
+    '--generator',
+    'node',
+    '--seconds',
+    '0.1',
+    '--rounds',
+    '1',
+  ];
+  const base = Object.entries({ keys: '500', connections: '4', batch: '8' }).flatMap(([name, value]) =>
+    name === over || points.some((one) => one === `--${name}`) ? [] : [`--${name}`, value],
+  );
+  const { file, stdout } = await bench('sweep', ['--over', over, ...points, ...cell, ...base]);
+  const { cells, growth, flags } = readReport(file) as Report & SweepOwn;
+  const dimension = over === 'value-size' ? 'valueSize' : over;
+  expect(flags).toMatchObject({ over, points: expected });
+  expect(cells.map(({ dimensions }) => dimensions[dimension])).toEqual(expected);
+  for (const { figures } of cells) expect(figures.opsPerSecond!.median).toBeGreaterThan(0);
+  expect(growth).toHaveLength(1);
+  expect(growth[0]).toMatchObject({ over: dimension, figure: 'serverMicrosPerOp' });
+  expect(growth[0]!.dimensions).not.toHaveProperty(dimension);
+  for (const point of expected) expect(stdout).toMatch(new RegExp(`^${point} +(≥ )?\\d`, 'm'));
+});
+
 test('what makes no sense is refused before anything is measured', async () => {
   const refusals: readonly [args: readonly string[], message: RegExp][] = [
     [['ycsb', '--workloads', 'A,E'], /--workloads A,E: workload E scans .* no ordered scan$/m],
     [['ycsb', '--workloads', 'G'], /--workloads G: expected A, B, C, D or F/],
-    [['ycsb', '--fields', '100', '--field-size', '100k'], /--fields 100: with --field-size, expected at most 1048576/],
+    [
+      ['ycsb', '--fields', '100', '--field-size', '100k'],
+      /--fields 100: with --field-size, expected at most \d+ bytes, not 10240000/,
+    ],
     [['ycsb', '--write-back', 'add'], /--write-back add: expected cas or set/],
     [['direct', '--sizes', '1x'], /--sizes 1x: expected a whole number from 0 to 100000000; k and m are/],
     [
@@ -175,6 +248,12 @@ test('what makes no sense is refused before anything is measured', async () => {
       /--sizes 0: there is nothing of get to do/,
     ],
     [['tcp', '--sizes', '0', '--operations', 'get,set'], /--sizes 0: there is nothing of get,set to do/],
+    [['writes', '--sizes', '0'], /--sizes 0: expected at least 1/],
+    [['sweep', '--over', 'batch', '--batch', '3'], /--batch 3: is what --over lets grow/],
+    [['sweep', '--from', '10', '--to', '2'], /--from 10: expected at most --to 2/],
+    [['sweep', '--points', '1,2x'], /--points 1,2x|--points 2x: expected a whole number from 1/],
+    [['sweep', '--points', '1', '--to', '5'], /--points 1: not together with --from and --to/],
+    [['sweep', '--over', 'shards', '--connections', '2'], /2 connections: expected at least 3/],
     [['tcp', '--operations', 'put'], /--operations put: expected get, miss, set or churn/],
   ];
   for (const [args, message] of refusals) {
