@@ -1,5 +1,6 @@
 /** The append side of the log: which bytes go where, and how segments follow one another. */
 import { expect, test } from 'vitest';
+import { crc32c } from '../../core/log/crc32c.ts';
 import { RECORD_HEADER_BYTES, recordBytes, SEGMENT_HEADER_BYTES } from '../../core/log/format.ts';
 import { Log, type LogSegment } from '../../core/log/log.ts';
 import { FRAME_HEADER_BYTES } from '../../core/protocol.ts';
@@ -115,4 +116,16 @@ test('while no other segment is prepared, a full one grows; so does one for a re
   log.endTurn();
   expect(log.take()).toMatchObject({ segment: { index: 1 }, sequence: 2, lastOfSegment: true });
   expect(log.take()).toMatchObject({ segment: { index: 2 }, sequence: 3 });
+});
+
+test('the checksum is CRC-32C, in one piece or several', () => {
+  // From RFC 3720, appendix B.4, and the check value of the Rocksoft model.
+  expect(crc32c(new TextEncoder().encode('123456789'))).toBe(0xe3069283);
+  expect(crc32c(new Uint8Array(32))).toBe(0x8a9136aa);
+  expect(crc32c(new Uint8Array(32).fill(0xff))).toBe(0x62a8ab43);
+  const bytes = Uint8Array.from({ length: 200_000 }, (_, i) => (i * 2654435761) >>> 24);
+  const whole = crc32c(bytes);
+  for (const cut of [0, 1, 15, 16, 17, 65_536, 199_999]) {
+    expect(crc32c(bytes.subarray(cut), crc32c(bytes.subarray(0, cut)))).toBe(whole);
+  }
 });

@@ -1,0 +1,61 @@
+/** `ringkv repair` on a real directory: what it tells, that it asks, and what it leaves. */
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { divideSlots } from '../../core/slots.ts';
+import { openDataDirectory, shardDirectory } from '../../runtime/disk/data-directory.ts';
+import { runtimes, startChild } from '../support/children.ts';
+import { writeLog } from '../support/log-files.ts';
+
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'ringkv-repair-'));
+});
+
+afterEach(() => rm(directory, { recursive: true }));
+
+async function repair(...flags: string[]): Promise<{ code: number | NodeJS.Signals; output: string }> {
+  const child = startChild(runtimes()[0]!, 'dist/ringkv.js', ['repair', ...flags]);
+  child.stdin.end();
+  const code = await child.exit;
+  return { code, output: `${child.lines.join('\n')}\n${child.stderr}` };
+}
+
+test('a damaged log is told of, left alone without --yes, and cut with it', async () => {
+  const slots = divideSlots(1);
+  await (await openDataDirectory(directory, slots, 8192)).lock.release();
+  const shard = shardDirectory(directory, slots[0]!);
+  const { files } = await writeLog(50, 2000);
+  for (const [name, bytes] of files) await writeFile(join(shard, name), bytes);
+  expect(await repair('--data', directory)).toMatchObject({
+    code: 0,
+    output: expect.stringContaining('nothing is damaged'),
+  });
+
+  const damaged = join(shard, '000000000002.log');
+  const bytes = await readFile(damaged);
+  bytes[4096 + 300]! ^= 1;
+  await writeFile(damaged, bytes);
+  const asked = await repair('--data', directory);
+  expect(asked.code).toBe(1);
+  expect(asked.output).toContain(`${damaged} at offset `);
+  expect(asked.output).toMatch(/000000000002\.log, from offset \d+ on: \d+ bytes, \d+ whole records/);
+  expect(asked.output).toContain('Say --yes to do it.');
+  expect(await readFile(damaged)).toEqual(bytes);
+
+  expect((await repair('--data', directory, '--yes')).code).toBe(0);
+  expect(await readdir(shard)).toContain('000000000002.broken');
+  expect(await repair('--data', directory)).toMatchObject({
+    code: 0,
+    output: expect.stringContaining('nothing is damaged'),
+  });
+});
+
+test('what is no data directory is refused in one line', async () => {
+  const { code, output } = await repair('--data', directory);
+  expect(code).toBe(1);
+  expect(output).toContain('no data directory');
+  expect((await repair()).code).toBe(2);
+});
