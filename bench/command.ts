@@ -8,6 +8,7 @@ import { compareCommand } from './suites/compare/command.ts';
 import { connectionsCommand } from './suites/connections/command.ts';
 import { directCommand } from './suites/direct/command.ts';
 import { engineCommand } from './suites/engine/command.ts';
+import { flameCommand } from './suites/flame/command.ts';
 import { matrixCommand } from './suites/matrix/command.ts';
 import { peersCommand } from './suites/peers/command.ts';
 import { rateCommand } from './suites/rate/command.ts';
@@ -28,6 +29,7 @@ export const benchCommands: readonly Command[] = [
   sweepCommand,
   connectionsCommand,
   engineCommand,
+  flameCommand,
   peersCommand,
   rateCommand,
   startCommand,

@@ -38,9 +38,17 @@ export function findRuntime(name: RuntimeName, current: Runtime): FoundRuntime |
   return file === undefined ? undefined : { name, executable: isScript(file) ? behindScript(name, file) : file };
 }
 
-/** The command line that runs `script` with `args` under a runtime: the program, then its arguments. */
-export function scriptCommand(runtime: FoundRuntime, script: string, args: readonly string[]): [string, ...string[]] {
-  return [runtime.executable, ...SCRIPT_ARGUMENTS[runtime.name], script, ...args];
+/**
+ * The command line that runs `script` with `args` under a runtime: the program, then its arguments. `runtimeFlags` are for the
+ * runtime itself.
+ */
+export function scriptCommand(
+  runtime: FoundRuntime,
+  script: string,
+  args: readonly string[],
+  runtimeFlags: readonly string[] = [],
+): [string, ...string[]] {
+  return [runtime.executable, ...SCRIPT_ARGUMENTS[runtime.name], ...runtimeFlags, script, ...args];
 }
 
 /** The version that a runtime's program tells. Rejects when it can't be run or tells none. */

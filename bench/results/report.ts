@@ -91,6 +91,8 @@ export interface KnownDimensions {
   /** What is varied along a curve, where no other dimension says it. */
   readonly operations: number;
   readonly order: string;
+  /** What took a CPU profile: `runtime`, `perf`. */
+  readonly profiler: string;
   /** `A` or `B` of a comparison of a cell with itself. */
   readonly side: string;
 }

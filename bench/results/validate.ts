@@ -48,6 +48,7 @@ const dimensions = z
     store: name,
     operations: count,
     order: name,
+    profiler: name,
     side: name,
   })
   .partial()

@@ -21,6 +21,8 @@ export interface ServerOptions {
   readonly signal: AbortSignal;
   /** Further flags of `serve`, like `--engine map`. */
   readonly flags?: readonly string[] | undefined;
+  /** Flags of the runtime itself, like `--cpu-prof`. */
+  readonly runtimeFlags?: readonly string[];
   /** Environment variables for it alone. Ours that begin with `RINGKV_` never reach it. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** How many files and connections it must be able to have open; default: as many as this process. */
@@ -39,10 +41,10 @@ export async function startServerChild(
   found: FoundRuntime,
   entry: string,
   transport: TransportName,
-  { signal, flags = [], env, openFiles, pinning = unpinned, index }: ServerOptions,
+  { signal, flags = [], runtimeFlags, env, openFiles, pinning = unpinned, index }: ServerOptions,
 ): Promise<ServerChild> {
   const args = ['serve', '--listen', loopback(transport), '--transport', transport, ...flags];
-  const command = pinning.server(withOpenFiles(scriptCommand(found, entry, args), openFiles), index);
+  const command = pinning.server(withOpenFiles(scriptCommand(found, entry, args, runtimeFlags), openFiles), index);
   const child = new Child('the server', command, signal, env);
   try {
     const line = await child.line();

@@ -21,8 +21,9 @@ import { runSuite, type Step } from '../../results/run.ts';
 import { cellLabel, type Subject, subjectLabel } from '../../servers/cell.ts';
 import { Child } from '../../servers/child.ts';
 import { pinned, unpinned } from '../../servers/pinning.ts';
+import { selectServers } from '../../servers/select-servers.ts';
 import { startEchoChild, startServerChild } from '../../servers/server.ts';
-import { type Survey, selectCells, survey, versionsOf } from '../../servers/survey.ts';
+import { type Survey, survey, versionsOf } from '../../servers/survey.ts';
 import { formatBlocks } from './blocks-table.ts';
 import { withAttributions } from './conclude.ts';
 import type { BlockMeasurement, BlockOperation, BlocksPlan } from './plan.ts';
@@ -71,7 +72,7 @@ const REPLY_HEAD_BYTES_MAX = 64;
 export async function blocks({ flags, quick, json, context, signal }: BlocksOptions): Promise<number> {
   const pinning = flags.pin ? pinned() : unpinned;
   const all = await survey(context, signal);
-  const chosen = chooseServers(all, flags);
+  const chosen = selectServers(all, flags.runtimes, flags.transports);
   const clientTransports = flags.clientTransports ?? defaultClientTransports(all, flags.generator, quick);
   const subjects = chosen.cells.flatMap((cell) =>
     distinct(chooseClients(all, cell.transport, { generator: flags.generator, clientTransports })).flatMap(
@@ -141,23 +142,6 @@ export async function blocks({ flags, quick, json, context, signal }: BlocksOpti
     json,
     signal,
   });
-}
-
-/** The cells that were asked for: without a word about transports, each runtime's own and the ring. */
-function chooseServers(all: Survey, { runtimes, transports }: BlocksFlags): Survey {
-  if (transports !== undefined) return selectCells(all, runtimes, transports);
-  const chosen = selectCells(all, runtimes, [...runtimes.map((name) => naturalTransport(name)), 'uring']);
-  const isDefault = (runtime: string, transport: string): boolean =>
-    transport === 'uring' || transport === naturalTransport(runtime as RuntimeName);
-  return {
-    ...chosen,
-    cells: chosen.cells.filter(({ runtime, transport }) => isDefault(runtime.name, transport)),
-    skipped: chosen.skipped.filter(({ label }) =>
-      runtimes.some(
-        (name) => label === name || ['uring', naturalTransport(name)].some((one) => label === cellLabel(one, name)),
-      ),
-    ),
-  };
 }
 
 /** The client's runtime's own, and the ring where it works there; quickly without the ring. */

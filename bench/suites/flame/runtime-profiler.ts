@@ -1,0 +1,90 @@
+/**
+ * The profilers that the runtimes bring along: `--cpu-prof` of Node, Deno and Bun writes a file for each thread when the
+ * process ends. They sample from the start on; what was before and after the window is left out by the times of the samples.
+ *
+ * Bun's has its main thread alone. Where a server works in another, which is that of `uring`, that thread runs a script of ours
+ * that has JavaScriptCore's own sampling profiler and then all that the usual one has.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { scriptCommand } from '../../../runtime/find.ts';
+import type { RuntimeName } from '../../../runtime/runtime.ts';
+import type { Cell } from '../../servers/cell.ts';
+import { Child } from '../../servers/child.ts';
+import { startServerChild } from '../../servers/server.ts';
+import { PROFILE_VARIABLE } from './bun-shard-file.ts';
+import type { Window } from './profile.ts';
+import type { ProfiledServer, Profiler, ProfilerOptions } from './profiler.ts';
+import { readCpuProfile } from './read-cpuprofile.ts';
+import { readJscTraces } from './read-jsc.ts';
+
+export const runtimeProfiler: Profiler = {
+  name: 'runtime',
+  async start(cell, options) {
+    const inThread = cell.runtime.name === 'bun' && cell.transport === 'uring';
+    return inThread ? startBunShard(cell, options) : startWithFlags(cell, options);
+  },
+};
+
+async function startWithFlags(cell: Cell, { entry, folder, signal }: ProfilerOptions): Promise<ProfiledServer> {
+  const runtimeFlags = ['--cpu-prof', `--cpu-prof-dir=${folder}`];
+  const server = await startServerChild(cell.runtime, entry, cell.transport, { signal, runtimeFlags });
+  return {
+    ...server,
+    begin: async () => {},
+    async end(window) {
+      // Profiles are written when the process ends.
+      await server.child[Symbol.asyncDispose]();
+      const files = readdirSync(folder)
+        .filter((name) => name.endsWith('.cpuprofile'))
+        .sort();
+      if (files.length === 0) throw new Error(`${cell.runtime.name} --cpu-prof has written no profile`);
+      const own = onClockOf(cell.runtime.name, window);
+      return files.map((name, at) => readCpuProfile(readFileSync(join(folder, name), 'utf8'), threadName(at), own));
+    },
+  };
+}
+
+/** Bun counts from 1970, V8 on the kernel's clock that never jumps. */
+function onClockOf(runtime: RuntimeName, { fromMicros, toMicros }: Window): Window {
+  if (runtime !== 'bun') return { fromMicros, toMicros };
+  const sinceMicros = Date.now() * 1000 - monotonicMicros();
+  return { fromMicros: fromMicros + sinceMicros, toMicros: toMicros + sinceMicros };
+}
+
+/** Files are numbered, or called by worker, in the order in which threads were started. */
+function threadName(at: number): string {
+  return at === 0 ? 'main thread' : `worker thread ${at}`;
+}
+
+async function startBunShard({ runtime }: Cell, { folder, signal }: ProfilerOptions): Promise<ProfiledServer> {
+  const file = join(folder, 'shard.json');
+  const script = fileURLToPath(new URL('./bun-shard-process.js', import.meta.url));
+  const child = new Child('the server', scriptCommand(runtime, script, ['{}']), signal, { [PROFILE_VARIABLE]: file });
+  try {
+    const server = { child, address: await child.line() };
+    return {
+      ...server,
+      begin: async () => {},
+      async end(window) {
+        child.tell('close');
+        await child.line();
+        return [readJscTraces(readFileSync(file, 'utf8'), "the shard's thread", window)];
+      },
+    };
+  } catch (error) {
+    await child[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** The kernel's clock that never jumps, which is the same in all processes. Node tells it; the others count from their start. */
+export function monotonicMicros(): number {
+  try {
+    // Hundredths of a second are exact enough for where a window of seconds begins.
+    return Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1e6;
+  } catch {
+    return performance.timeOrigin + performance.now();
+  }
+}
