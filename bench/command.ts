@@ -12,6 +12,7 @@ import { flameCommand } from './suites/flame/command.ts';
 import { matrixCommand } from './suites/matrix/command.ts';
 import { peersCommand } from './suites/peers/command.ts';
 import { rateCommand } from './suites/rate/command.ts';
+import { scaleCommand } from './suites/scale/command.ts';
 import { startCommand } from './suites/start/command.ts';
 import { sweepCommand } from './suites/sweep/command.ts';
 import { syscallsCommand } from './suites/syscalls/command.ts';
@@ -32,6 +33,7 @@ export const benchCommands: readonly Command[] = [
   flameCommand,
   peersCommand,
   rateCommand,
+  scaleCommand,
   startCommand,
   syscallsCommand,
   compareCommand,

@@ -9,6 +9,7 @@
 import { currentRuntime } from '../../runtime/choose.ts';
 import { nextOrder, runScript, say } from '../servers/script.ts';
 import { poolOperations } from './frames.ts';
+import { loopbackBytes } from './loopback.ts';
 import { PartedLoad } from './parted-load.ts';
 import type { GeneratorEvent, GeneratorPlan } from './plan.ts';
 import type { Pool } from './pool.ts';
@@ -35,11 +36,20 @@ async function generate(plan: GeneratorPlan): Promise<void> {
     tell({ event: 'ready' });
     await nextOrder();
     const run = load.endless(pools);
-    const figures = await measureWindow(run, plan, servers.figures);
+    // What the device carries is read at the same two moments as the figures.
+    const carried: number[] = [];
+    const figures = await measureWindow(run, plan, async () => {
+      const told = await servers.figures();
+      if (plan.countLoopback === true) carried.push(loopbackBytes());
+      return told;
+    });
     const recorded = run.recorded();
     run.stop();
     await run.finished;
-    tell({ event: 'measured', measurement: { batch, figures, ...recorded } });
+    const [before, after] = carried;
+    const loopback =
+      before === undefined || after === undefined ? {} : { loopbackBytesPerSecond: (after - before) / figures.seconds };
+    tell({ event: 'measured', measurement: { batch, figures, ...recorded, ...loopback } });
   }
   load.close();
   await servers.close();

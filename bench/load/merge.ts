@@ -36,5 +36,7 @@ export function mergeMeasurements(measurements: readonly Measurement[]): Measure
     },
     latency: LatencyHistogram.merged(measurements.map(({ latency }) => latency)).encode(),
     percentiles: mergedPercentiles(measurements),
+    // All of them saw the same device.
+    ...(first.loopbackBytesPerSecond === undefined ? {} : { loopbackBytesPerSecond: first.loopbackBytesPerSecond }),
   };
 }

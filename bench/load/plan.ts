@@ -29,6 +29,8 @@ export interface GeneratorPlan {
   readonly mix?: Mix;
   /** Operations per frame; one measurement each, in this order. */
   readonly batches: readonly number[];
+  /** Whether to count what the loopback device carries. Default: false. */
+  readonly countLoopback?: boolean;
   /** Time under the same load before the measurement starts. */
   readonly warmupSeconds: number;
   /** Length of a measurement. */
@@ -61,6 +63,8 @@ export interface Measurement {
   readonly latency: string;
   /** Of `latency`. */
   readonly percentiles: Latency;
+  /** What the loopback device carried, if it was to be counted. */
+  readonly loopbackBytesPerSecond?: number;
 }
 
 /** What INFO, a control or /proc tells of the server's process. */
