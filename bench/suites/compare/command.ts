@@ -20,7 +20,8 @@ export const compareCommand = defineCommand({
       'never',
     ),
   },
-  words: '<A.json> <B.json>',
+  words: '[...files]',
+  flagsAfterWords: true,
   examples: [
     'compare before.json after.json',
     'compare before.json after.json --fail-above 10 --figures serverMicrosPerOp',
