@@ -27,7 +27,10 @@ export function stateOf(engine: Engine, nowMs = 1): string {
   return hex(run(engine, array([encode([Op.COUNT]), ...questions]), nowMs).reply);
 }
 
-/** Executes a payload without any check: thousands of damaged logs are looked at. */
+/**
+ * Executes a payload. Without the checks of `execute` in engines.ts: each `expect` takes longer than what thousands of cases are
+ * looked at for.
+ */
 export function run(engine: Engine, payload: Uint8Array, nowMs: number): { reply: Uint8Array; redo: Uint8Array } {
   const offset = engine.reserveInput(payload.length);
   engine.memory.set(payload, offset);

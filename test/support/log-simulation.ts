@@ -14,6 +14,7 @@ import { type PreparedSegment, prepareSegment } from '../../core/log/segments.ts
 import { Op } from '../../core/protocol.ts';
 import { array, encode, hex } from './bytes.ts';
 import type { EngineFactory } from './engines.ts';
+import { run } from './log-files.ts';
 import { Random } from './random.ts';
 import { DiskFault, type PlantedBugs, SimulatedMachine, StoppedError } from './simulated-disk.ts';
 
@@ -134,10 +135,8 @@ export class Simulation {
     this.#acknowledged = sequence;
     this.#durable = sequence;
     const oracle = createMapEngine();
-    for (const { payloads, timeMs } of this.#changes) for (const payload of payloads) execute(oracle, payload, timeMs);
-    const [found, expected] = [this.#engine, oracle].map((engine) =>
-      hex(execute(engine, QUESTIONS, this.#nowMs).reply),
-    );
+    for (const { payloads, timeMs } of this.#changes) for (const payload of payloads) run(oracle, payload, timeMs);
+    const [found, expected] = [this.#engine, oracle].map((engine) => hex(run(engine, QUESTIONS, this.#nowMs).reply));
     if (found !== expected) throw new Error(`after record ${sequence} there is ${found}, but it was ${expected}`);
   }
 
@@ -164,7 +163,7 @@ export class Simulation {
     const payloads: Uint8Array[] = [];
     for (let i = this.#random.below(4); i > 0; i--) {
       const operations = Array.from({ length: this.#random.between(1, 4) }, () => randomOperation(this.#random));
-      const { redo } = execute(this.#engine, array(operations), this.#nowMs);
+      const { redo } = run(this.#engine, array(operations), this.#nowMs);
       this.#committer.append(redo, this.#engine.redoTimeMs);
       if (redo.length > 0) payloads.push(redo);
     }
@@ -247,19 +246,6 @@ export class Simulation {
       this.#acknowledged = this.#durable;
     }
   }
-}
-
-/**
- * Executes a payload. Without the checks of `execute` in engines.ts: each `expect` takes longer than what is simulated.
- */
-function execute(engine: Engine, payload: Uint8Array, nowMs: number): { reply: Uint8Array; redo: Uint8Array } {
-  const offset = engine.reserveInput(payload.length);
-  engine.memory.set(payload, offset);
-  engine.execute(offset, payload.length, nowMs);
-  const reply = engine.memory.slice(engine.outputOffset, engine.outputOffset + engine.outputBytes);
-  const redo = engine.redo().slice();
-  engine.clearOutput();
-  return { reply, redo };
 }
 
 const KEYS = ['key0', 'key1', 'key2', 'key3', 'key4', 'key5'];
