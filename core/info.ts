@@ -23,6 +23,7 @@ const SUMMED = [
   'keys',
   'keysWithExpiry',
   'expired',
+  'evicted',
   'usedBytes',
   'indexBytes',
   'reservedBytes',

@@ -9,6 +9,7 @@
  * ```
  */
 import process from 'node:process';
+import type { Eviction } from '../core/engine/engine.ts';
 import { formatAddress, isReachedFromOutside } from '../transports/address.ts';
 import type { TransportName } from '../transports/transport.ts';
 import { currentRuntime } from './choose.ts';
@@ -19,7 +20,7 @@ import { openShard, type Secrets, type ServerLimits, type ShardSettings } from '
 import type { SupervisorOptions } from './supervisor.ts';
 import { loadTokens, type TokenSources } from './tokens.ts';
 
-export type { EngineName, ServerLimits, TransportName };
+export type { EngineName, Eviction, ServerLimits, TransportName };
 export { MAX_SHARDS };
 
 /** How long `close` waits for clients to take their replies and leave. Unit: milliseconds. */
@@ -41,10 +42,14 @@ export interface ServerOptions extends TokenSources {
   /** Largest request payload. Unit: bytes. Default: 16 MiB. */
   readonly maxFrameBytes?: number;
   /**
-   * Most memory of each shard for keys, values and their index; writes beyond it answer `MEMORY`. Unit: bytes. Default:
-   * 3.75 GiB.
+   * Most memory of each shard for keys, values and their index. Unit: bytes. Default: 3.75 GiB.
    */
   readonly memoryBytesMax?: number;
+  /**
+   * What happens to a write beyond it: with `none` it answers `MEMORY`, with `clock` keys make room that were not asked for
+   * lately. Default: `none`.
+   */
+  readonly eviction?: Eviction;
   /** What requests may hold and connections may cost. Default: `PROTOCOL_LIMITS` and `DEFAULT_CONNECTION_LIMITS`. */
   readonly limits?: Partial<ServerLimits>;
   /** Whether to listen where other machines come, though no token is asked for. Default: false. */
@@ -92,7 +97,7 @@ export interface Server extends AsyncDisposable {
  * why and what would help.
  */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
-  const { engine = 'swiss', maxFrameBytes, memoryBytesMax, limits, shards = 1, report = toStderr } = options;
+  const { engine = 'swiss', maxFrameBytes, memoryBytesMax, eviction, limits, shards = 1, report = toStderr } = options;
   if (!Number.isInteger(shards) || shards < 1 || shards > MAX_SHARDS) {
     throw new RangeError(`shards is ${shards}; it must be an integer from 1 to ${MAX_SHARDS}`);
   }
@@ -106,7 +111,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
         'or --insecure if everyone may read and delete everything',
     );
   }
-  const settings = { listen, transport, engine, maxFrameBytes, memoryBytesMax, limits, secrets };
+  const settings = { listen, transport, engine, maxFrameBytes, memoryBytesMax, eviction, limits, secrets };
   const served =
     shards === 1 && !BLOCKING_TRANSPORTS.has(transport)
       ? await serveHere(settings)

@@ -1,5 +1,5 @@
 /** One shard on the thread that calls: its engine and its transport, put together. */
-import { type EngineLimits, PROTOCOL_LIMITS } from '../core/engine/engine.ts';
+import { type EngineLimits, type Eviction, PROTOCOL_LIMITS } from '../core/engine/engine.ts';
 import type { Info } from '../core/info.ts';
 import type { ConnectionLimits } from '../core/server/limits.ts';
 import { Shard } from '../core/server/shard.ts';
@@ -32,6 +32,8 @@ export interface ShardSettings {
   readonly maxFrameBytes?: number | undefined;
   /** Default: that of `EngineOptions`. */
   readonly memoryBytesMax?: number | undefined;
+  /** Default: that of `EngineOptions`. */
+  readonly eviction?: Eviction | undefined;
   /** Default: `PROTOCOL_LIMITS` and `DEFAULT_CONNECTION_LIMITS`. */
   readonly limits?: Partial<ServerLimits> | undefined;
   readonly secrets?: Secrets | undefined;
@@ -75,6 +77,7 @@ export async function openShard(settings: ShardSettings, options: TransportOptio
     engine: await createEngine(settings.engine, {
       slots: { first, last },
       limits: engineLimits,
+      ...(settings.eviction === undefined ? {} : { eviction: settings.eviction }),
       ...(memoryBytesMax === undefined ? {} : { memoryBytesMax }),
     }),
     identity: { version: packageVersion, runtime: `${runtime.name}/${runtime.version}`, transport: transport.name },

@@ -12,7 +12,7 @@
  * ```
  */
 import { Store } from '../core/client/store.ts';
-import type { EngineName } from '../core/engine/engine.ts';
+import type { EngineName, Eviction } from '../core/engine/engine.ts';
 import { createMapEngine } from '../core/engine/map.ts';
 import { createSwissEngine } from '../core/engine/swiss.ts';
 
@@ -23,17 +23,25 @@ export type { SetOptions } from '../core/client/operations.ts';
 export type { StoreInfo } from '../core/client/store.ts';
 export type { Key } from '../core/client/values.ts';
 export { ErrorCode } from '../core/protocol.ts';
-export type { EngineName, Store };
+export type { EngineName, Eviction, Store };
 
 export interface OpenStoreOptions {
   /** What holds the data. Default: `swiss`. */
   readonly engine?: EngineName | undefined;
-  /** Most memory for keys, values and their index; writes beyond it throw `MEMORY`. Unit: bytes. Default: 3.75 GiB. */
+  /** Most memory for keys, values and their index. Unit: bytes. Default: 3.75 GiB. */
   readonly memoryBytesMax?: number | undefined;
+  /**
+   * What happens to a write beyond it: with `none` it throws `MEMORY`, with `clock` keys make room that were not asked for lately.
+   * Default: `none`.
+   */
+  readonly eviction?: Eviction | undefined;
 }
 
 /** Makes an empty store. Throws `RangeError` when `memoryBytesMax` is out of range. */
-export function openStore({ engine = 'swiss', memoryBytesMax }: OpenStoreOptions = {}): Store {
+export function openStore({ engine = 'swiss', memoryBytesMax, eviction = 'none' }: OpenStoreOptions = {}): Store {
   const create = engine === 'map' ? createMapEngine : createSwissEngine;
-  return new Store({ engine: create(memoryBytesMax === undefined ? {} : { memoryBytesMax }), now: Date.now });
+  return new Store({
+    engine: create({ eviction, ...(memoryBytesMax === undefined ? {} : { memoryBytesMax }) }),
+    now: Date.now,
+  });
 }

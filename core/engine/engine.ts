@@ -53,12 +53,19 @@ export interface EngineRefusals {
   readonly refusedOperations: number;
 }
 
+export type Eviction = 'none' | 'clock';
+
 export interface EngineOptions {
   /**
    * Most bytes for keys, values and their index; writes that need more answer MEMORY, reads and deletes go on.
    * Default and maximum: `MAX_ENGINE_BYTES`.
    */
   memoryBytesMax?: number;
+  /**
+   * What happens to a write that needs more: with `none` it answers MEMORY; with `clock` the engine first removes keys that were
+   * not asked for lately. The redo bytes tell of them as DEL, before the write. Default: `none`.
+   */
+  eviction?: Eviction;
   /** Default: `PROTOCOL_LIMITS`. */
   limits?: Partial<EngineLimits>;
   /** Whether `execute` collects redo bytes. Default: false. */
@@ -91,6 +98,8 @@ export interface EngineStats extends EngineRefusals {
   readonly keysWithExpiry: number;
   /** Keys that expiry removed since the start. */
   readonly expired: number;
+  /** Keys that were removed to make room for others since the start. */
+  readonly evicted: number;
   /** Bytes of memory in use for keys, values and the index. */
   readonly usedBytes: number;
   /** Bytes of that for the index alone. */
@@ -126,7 +135,8 @@ export interface Engine {
    */
   execute(offset: number, length: number, nowMs: number): boolean;
   /**
-   * As `execute`, for redo bytes: neither limits nor `access` nor `isWritable` bind them, since what was accepted once is to be accepted again.
+   * As `execute`, for redo bytes: what was accepted once is to be accepted again. So neither limits nor `access` nor `isWritable`
+   * bind them, the memory may become fuller than `memoryBytesMax`, and nothing is evicted but what they say.
    */
   replay(offset: number, length: number, nowMs: number): boolean;
   /** Where the output lies in `memory`. */

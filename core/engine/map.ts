@@ -50,11 +50,17 @@ class MapEngine implements Engine {
   readonly #memory = new Writer();
   #redoBytes = 0;
   readonly #collectsRedo: boolean;
-  readonly #limitBytes: number;
+  /** What holds now: `Infinity` while it replays. */
+  #limitBytes: number;
+  readonly #memoryBytesMax: number;
+  readonly #evicts: boolean;
+  #evicted = 0;
   readonly #slots: SlotRange;
   readonly #ownsAllSlots: boolean;
 
-  readonly #keys = new Keyspace();
+  readonly #keys: Keyspace;
+  /** What the request under way has changed, as operations. */
+  #changes: Uint8Array[] = [];
 
   /** The limits that hold now: those of the engine, or the protocol's while it replays. */
   #bounds: EngineLimits;
@@ -65,11 +71,14 @@ class MapEngine implements Engine {
   #request = new Reader(new Uint8Array());
   #replyBytesLeft = 0;
 
-  constructor({ memoryBytesMax = MAX_ENGINE_BYTES, limits, redo = false, slots }: EngineOptions) {
+  constructor({ memoryBytesMax = MAX_ENGINE_BYTES, eviction = 'none', limits, redo = false, slots }: EngineOptions) {
     if (!Number.isInteger(memoryBytesMax) || memoryBytesMax < 1 || memoryBytesMax > MAX_ENGINE_BYTES) {
       throw new RangeError(`memoryBytesMax is ${memoryBytesMax}, but must be an integer from 1 to ${MAX_ENGINE_BYTES}`);
     }
+    this.#memoryBytesMax = memoryBytesMax;
     this.#limitBytes = memoryBytesMax;
+    this.#evicts = eviction === 'clock';
+    this.#keys = new Keyspace(this.#evicts);
     this.limits = checkLimits(limits);
     this.#bounds = this.limits;
     this.#boundRefusals = limitRefusals(this.limits);
@@ -121,11 +130,12 @@ class MapEngine implements Engine {
     const frame = this.#memory.reserve(FRAME_HEADER_BYTES);
     const starts = this.#operationStarts();
     const readable = !(starts instanceof Refusal);
-    const changes = readable ? this.#executeAll(starts) : [];
+    this.#changes = [];
+    if (readable) this.#executeAll(starts);
     if (!readable) this.#memory.raw(starts.result);
     writeFrameHeader(this.memory, frame, this.#memory.length - frame - FRAME_HEADER_BYTES);
     this.outputBytes = this.#memory.length - this.outputOffset;
-    if (this.#collectsRedo && changes.length > 0) this.#appendRedo(changes);
+    if (this.#collectsRedo && this.#changes.length > 0) this.#appendRedo(this.#changes);
     return readable;
   }
 
@@ -134,12 +144,14 @@ class MapEngine implements Engine {
     this.access = Access.FULL;
     this.isWritable = true;
     this.#bounds = PROTOCOL_LIMITS;
+    this.#limitBytes = Number.POSITIVE_INFINITY;
     try {
       return this.execute(offset, length, nowMs);
     } finally {
       this.access = access;
       this.isWritable = isWritable;
       this.#bounds = this.limits;
+      this.#limitBytes = this.#memoryBytesMax;
     }
   }
 
@@ -154,30 +166,29 @@ class MapEngine implements Engine {
       keys: this.#keys.size,
       keysWithExpiry: this.#keys.sizeExpiring,
       expired: this.#keys.expired,
+      evicted: this.#evicted,
       usedBytes: this.#keys.usedBytes,
       indexBytes: this.#keys.indexBytes,
       reservedBytes: this.#keys.usedBytes + this.#memory.capacity,
-      limitBytes: this.#limitBytes,
+      limitBytes: this.#memoryBytesMax,
       ...this.#refused,
     };
   }
 
-  /** Executes the operations that start at these positions, and returns the bytes of those that changed something. */
-  #executeAll(starts: readonly number[]): Uint8Array[] {
+  /** Executes the operations that start at these positions. */
+  #executeAll(starts: readonly number[]): void {
     const request = this.#request;
-    const changes: Uint8Array[] = [];
     this.#memory.arrayHeader(starts.length);
     for (let i = 0; i < starts.length; i++) {
       const operation = request.bytes.subarray(starts[i], starts[i + 1] ?? request.end);
       request.position = starts[i]!;
       try {
-        if (this.#execute(operation)) changes.push(operation);
+        if (this.#execute(operation)) this.#changes.push(operation);
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
         this.#memory.raw(error.result);
       }
     }
-    return changes;
   }
 
   /** Walks over the whole payload and returns where its operations start, or why it can't be read. */
@@ -449,8 +460,26 @@ class MapEngine implements Engine {
   // State
 
   #store(key: string, entry: Entry | undefined, value: Uint8Array, expiryMs: number): void {
-    if (this.#keys.usedBytes + this.#keys.bytesToStore(key, entry, value) > this.#limitBytes) throw refusals.memory;
+    const bytes = this.#keys.bytesToStore(key, entry, value);
+    while (this.#keys.usedBytes + bytes > this.#limitBytes) if (!this.#evict(key, bytes)) throw refusals.memory;
     this.#keys.store(key, entry, value, expiryMs);
+  }
+
+  /** Removes the key that was asked for longest ago, unless that is `kept`, which needs the room. False when it is of no use. */
+  #evict(kept: string, bytes: number): boolean {
+    if (!this.#evicts || bytes > this.#limitBytes / 2) return false;
+    const key = this.#keys.oldest(kept);
+    if (key === undefined) return false;
+    const entry = this.#keys.find(key);
+    if (entry === undefined) return true;
+    this.#keys.remove(key, entry);
+    this.#evicted++;
+    const operation = new Writer(16);
+    operation.arrayHeader(2);
+    operation.integer(Op.DEL);
+    operation.binary(bytesOf(key));
+    this.#changes.push(operation.copy());
+    return true;
   }
 }
 

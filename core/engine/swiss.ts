@@ -24,6 +24,7 @@ interface Exports {
   readonly memory: WebAssembly.Memory;
   seedAddress(): number;
   init(limitBytes: number, redo: number, firstSlot: number, lastSlot: number): number;
+  setMemory(limitBytes: number, makesRoom: number): void;
   setLimits(keyBytes: number, valueBytes: number, depth: number, operations: number, scanCount: number): void;
   setAccess(access: number, isWritable: number): void;
   reserveInput(length: number): number;
@@ -43,6 +44,7 @@ interface Exports {
   keyCount(): number;
   scheduledCount(): number;
   expiredCount(): number;
+  evictedCount(): number;
   usedBytes(): number;
   indexBytes(): number;
   dataBytesMax(): number;
@@ -75,18 +77,29 @@ class SwissEngine implements Engine {
   host: EngineHost | undefined;
   room: EngineRoom | undefined;
   readonly limits: EngineLimits;
+  readonly #memoryBytesMax: number;
+  readonly #evicts: boolean;
   readonly #exports: Exports;
   #memory: Uint8Array;
   #access: Access = Access.FULL;
   #isWritable = true;
 
-  constructor({ memoryBytesMax = MAX_ENGINE_BYTES, limits, redo = false, slots, seed = randomSeed() }: EngineOptions) {
+  constructor({
+    memoryBytesMax = MAX_ENGINE_BYTES,
+    eviction = 'none',
+    limits,
+    redo = false,
+    slots,
+    seed = randomSeed(),
+  }: EngineOptions) {
     if (!(memoryBytesMax >= MEMORY_BYTES_MIN && memoryBytesMax <= MAX_ENGINE_BYTES)) {
       throw new RangeError(
         `memoryBytesMax is ${memoryBytesMax}; it must be from ${MEMORY_BYTES_MIN} to ${MAX_ENGINE_BYTES} bytes`,
       );
     }
     this.limits = checkLimits(limits);
+    this.#memoryBytesMax = memoryBytesMax;
+    this.#evicts = eviction === 'clock';
     const { first, last } = checkSlots(slots);
     if (seed.length !== SEED_BYTES) throw new RangeError(`seed has ${seed.length} bytes; it must have ${SEED_BYTES}`);
     compiled ??= new WebAssembly.Module(decodeBase64(wasmBase64));
@@ -103,6 +116,7 @@ class SwissEngine implements Engine {
     if (!this.#exports.init(memoryBytesMax, redo ? 1 : 0, first, last)) {
       throw new RangeError('no memory for an empty engine');
     }
+    this.#exports.setMemory(memoryBytesMax, this.#evicts ? 1 : 0);
     this.#bind(this.limits);
     const { allocateRoom, freeRoom, detachOutput, recycleOutput } = this.#exports;
     this.room = {
@@ -136,12 +150,14 @@ class SwissEngine implements Engine {
     const isWritable = this.#isWritable;
     this.access = Access.FULL;
     this.isWritable = true;
+    this.#exports.setMemory(MAX_ENGINE_BYTES, 0);
     this.#bind(PROTOCOL_LIMITS);
     try {
       return this.execute(offset, length, nowMs);
     } finally {
       this.access = access;
       this.isWritable = isWritable;
+      this.#exports.setMemory(this.#memoryBytesMax, this.#evicts ? 1 : 0);
       this.#bind(this.limits);
     }
   }
@@ -198,11 +214,13 @@ class SwissEngine implements Engine {
   }
 
   stats(): EngineStats {
-    const { keyCount, scheduledCount, expiredCount, usedBytes, indexBytes, dataBytesMax, refusedCount } = this.#exports;
+    const { keyCount, scheduledCount, expiredCount, evictedCount, usedBytes, indexBytes, dataBytesMax, refusedCount } =
+      this.#exports;
     return {
       keys: keyCount() >>> 0,
       keysWithExpiry: scheduledCount() >>> 0,
       expired: expiredCount(),
+      evicted: evictedCount(),
       usedBytes: usedBytes(),
       indexBytes: indexBytes(),
       reservedBytes: this.memory.length,

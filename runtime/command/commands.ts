@@ -2,7 +2,7 @@
  * The commands, their flags and their examples. What a command does is in a file of its own, loaded when it is called, so
  * that a server starts without what only the others need.
  */
-import { type EngineName, MAX_ENGINE_BYTES } from '../../core/engine/engine.ts';
+import { type EngineName, type Eviction, MAX_ENGINE_BYTES } from '../../core/engine/engine.ts';
 import { DEFAULT_MAX_FRAME_BYTES, MAX_REPLY_BYTES } from '../../core/protocol.ts';
 import { formatAddress, parseAddress } from '../../transports/address.ts';
 import type { TransportName } from '../../transports/transport.ts';
@@ -65,9 +65,15 @@ const serveCommand = defineCommand({
     ),
     maxMemory: flag(
       'size',
-      'Refuse writes when keys, values and index of a shard take more',
+      'Let keys, values and index of a shard take no more; see --eviction',
       size(1024 ** 2, MAX_ENGINE_BYTES),
       formatSize(MAX_ENGINE_BYTES),
+    ),
+    eviction: flag(
+      'name',
+      'When that is full, refuse writes: none, or remove keys that were not asked for lately: clock',
+      choice<Eviction>(['none', 'clock']),
+      'none',
     ),
     shards: flag(
       'count',
@@ -86,7 +92,7 @@ const serveCommand = defineCommand({
   },
   examples: [
     'serve',
-    'serve --listen tcp://127.0.0.1:7465 --max-memory 2g',
+    'serve --listen tcp://127.0.0.1:7465 --max-memory 2g --eviction clock',
     'serve --listen unix:/run/ringkv.sock',
     'serve --shards auto',
     'serve --runtime bun --transport bun   # without io_uring',
@@ -105,6 +111,7 @@ const serveCommand = defineCommand({
       engine,
       maxFrameBytes: maxFrame,
       memoryBytesMax: maxMemory,
+      eviction: values.eviction,
       shards,
       tokenFile,
       tokens: context.runtime.env.RINGKV_TOKEN,

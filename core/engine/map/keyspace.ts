@@ -28,7 +28,9 @@ export class Keyspace {
   expired = 0;
   usedBytes = 0;
 
+  /** By the time they were last asked for, if that is kept; the oldest first. */
   readonly #entries = new Map<string, Entry>();
+  readonly #keepsUse: boolean;
   /** The keys that have an expiry. */
   readonly #expiring = new Set<string>();
 
@@ -40,6 +42,11 @@ export class Keyspace {
 
   /** The keys by hash. Made when needed, it serves until a key is added, and may hold keys that are gone. */
   #scanOrder: readonly ScanKey[] | undefined;
+
+  /** With `keepsUse` it is known which key was asked for longest ago. */
+  constructor(keepsUse = false) {
+    this.#keepsUse = keepsUse;
+  }
 
   get size(): number {
     return this.#entries.size;
@@ -61,9 +68,22 @@ export class Keyspace {
   /** The entry of a key, undefined when there is none; one that has expired is removed. */
   find(key: string): Entry | undefined {
     const entry = this.#entries.get(key);
-    if (entry === undefined || entry.expiryMs > this.nowMs) return entry;
+    if (entry === undefined) return undefined;
+    if (entry.expiryMs > this.nowMs) {
+      if (this.#keepsUse) {
+        this.#entries.delete(key);
+        this.#entries.set(key, entry);
+      }
+      return entry;
+    }
     this.remove(key, entry);
     this.expired++;
+    return undefined;
+  }
+
+  /** The key that was asked for longest ago, but not `kept`; undefined when there is no other. */
+  oldest(kept: string): string | undefined {
+    for (const key of this.#entries.keys()) if (key !== kept) return key;
     return undefined;
   }
 

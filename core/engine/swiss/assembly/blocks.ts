@@ -14,6 +14,8 @@ import {
   KIND_SLAB,
   PAGE_BYTES,
   PAGE_SHIFT,
+  runBytes,
+  runKind,
   setSlabCarved,
   setSlabClass,
   setSlabFreeBlock,
@@ -41,6 +43,9 @@ const BLOCKS_PER_SLAB_MIN: u32 = 8;
 const withRoom: usize = memory.data(CLASSES * 4);
 
 let usedBytes: u64 = 0;
+
+/** Slabs without a block in use, which are kept all the same. */
+let emptySlabs: u32 = 0;
 
 /** Bytes of all blocks that are handed out. */
 export function blockBytesInUse(): f64 {
@@ -73,6 +78,7 @@ export function allocateBlock(size: u32): usize {
     setSlabCarved(page, address + bytes);
   }
   const used = slabUsed(page) + 1;
+  if (used == 1) emptySlabs--;
   setSlabUsed(page, used);
   if (used == blocksPerSlab(sizeClass)) unlink(page, sizeClass);
   usedBytes += bytes;
@@ -94,10 +100,47 @@ export function freeBlock(address: usize, size: u32): void {
   setSlabUsed(page, used);
   if (used == blocksPerSlab(sizeClass) - 1) link(page, sizeClass);
   // The only slab of a class that has room is kept when empty: a key set and deleted in turn must not fetch pages each time.
-  if (used == 0 && (slabNext(page) != 0 || slabPrevious(page) != 0)) {
+  if (used != 0) return;
+  if (slabNext(page) != 0 || slabPrevious(page) != 0) {
     unlink(page, sizeClass);
     freePages((<usize>page) << PAGE_SHIFT);
+  } else emptySlabs++;
+}
+
+/** Bytes of the block that starts at this address. */
+export function blockCapacity(block: usize): u32 {
+  const page = headOf(block);
+  return runKind(page) == KIND_LARGE ? runBytes((<usize>page) << PAGE_SHIFT) : classBytes(slabClass(page));
+}
+
+/** Blocks that a slab may have: those of the smallest size. */
+const BLOCKS_PER_SLAB_MAX: u32 = PAGE_BYTES / BLOCK_BYTES_MIN;
+
+/** Where `collectBlocks` puts addresses. */
+export const blocksOf: usize = memory.data(BLOCKS_PER_SLAB_MAX * 4, 4);
+/** A byte for each block of a slab: whether it is free. */
+const isFree: usize = memory.data(BLOCKS_PER_SLAB_MAX);
+
+/** Collects the blocks in use of the run that starts with a page; returns how many there are. */
+export function collectBlocks(page: u32): u32 {
+  const first = (<usize>page) << PAGE_SHIFT;
+  if (runKind(page) == KIND_LARGE) {
+    store<u32>(blocksOf, <u32>first);
+    return 1;
   }
+  const bytes = classBytes(slabClass(page));
+  memory.fill(isFree, 0, BLOCKS_PER_SLAB_MAX);
+  for (let free: usize = slabFreeBlock(page); free != 0; free = load<u32>(free)) {
+    store<u8>(isFree + (free - first) / bytes, 1);
+  }
+  const carved = slabCarved(page);
+  let count: u32 = 0;
+  for (let block = first; block < carved; block += bytes) {
+    if (load<u8>(isFree + (block - first) / bytes) != 0) continue;
+    store<u32>(blocksOf + (count << 2), <u32>block);
+    count++;
+  }
+  return count;
 }
 
 /** Gives back all blocks at once. */
@@ -105,6 +148,7 @@ export function freeAllBlocks(): void {
   freeAllData();
   memory.fill(withRoom, 0, CLASSES * 4);
   usedBytes = 0;
+  emptySlabs = 0;
 }
 
 function classOf(size: u32): u32 {
@@ -145,6 +189,7 @@ function takePages(count: u32, kind: u8): usize {
 
 /** Gives back the pages of all slabs without a block in use; returns whether there were any. */
 function freeEmptySlabs(): bool {
+  if (emptySlabs == 0) return false;
   let any = false;
   for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
     let page = load<u32>(withRoom + (sizeClass << 2));
@@ -153,6 +198,7 @@ function freeEmptySlabs(): bool {
       if (slabUsed(page) == 0) {
         unlink(page, sizeClass);
         freePages((<usize>page) << PAGE_SHIFT);
+        emptySlabs--;
         any = true;
       }
       page = next;
@@ -170,6 +216,7 @@ function newSlab(sizeClass: u32): u32 {
   setSlabFreeBlock(page, 0);
   setSlabCarved(page, <u32>address);
   link(page, sizeClass);
+  emptySlabs++;
   return page;
 }
 

@@ -1,8 +1,9 @@
 /** The engine `swiss`: what the JavaScript side (`../swiss.ts`) calls. Addresses are offsets in the memory. */
 import { executePayload } from './batch';
 import { initBlocks } from './blocks';
+import { evictedCount, setEvicts } from './evict';
 import { refusedCount, setAccess, setLimits } from './limits';
-import { collectsRedo, hostRoom, setCollectsRedo, setNow, timeNow } from './operations';
+import { hostRoom, setNow, timeNow } from './operations';
 import {
   allocateRoom,
   clearOutput,
@@ -14,9 +15,11 @@ import {
   recycleOutput,
   redoAddress,
   redoBytes,
+  redoIsCollected,
   reserveInput,
+  setCollectsRedo,
 } from './output';
-import { dataBytesMax, freePages, initPages, PAGE_SHIFT } from './pages';
+import { dataBytesMax, freePages, initPages, PAGE_SHIFT, setDataPagesMax } from './pages';
 import { seed } from './siphash';
 import { setSlots } from './slots';
 import { indexBytes, initTable, keyCount, usedBytes } from './table';
@@ -27,6 +30,7 @@ export {
   clearOutput,
   dataBytesMax,
   detachOutput,
+  evictedCount,
   expiredCount,
   freePages as freeRoom,
   hostRoom,
@@ -59,10 +63,16 @@ export function init(limitBytes: f64, redo: bool, firstSlot: u32, lastSlot: u32)
   return initBuffers() && initTable();
 }
 
+/** How much the data may take from now on, and whether keys are evicted when that is full. */
+export function setMemory(limitBytes: f64, makesRoom: bool): void {
+  setDataPagesMax(<u32>(<u64>limitBytes >> PAGE_SHIFT));
+  setEvicts(makesRoom);
+}
+
 /** Executes the request payload of `length` bytes at `address`. False when it could not be read. */
 export function execute(address: usize, length: u32, nowMs: f64): bool {
   setNow(<i64>nowMs);
-  if (collectsRedo() && !ensureRedo(length)) return false;
+  if (redoIsCollected && !ensureRedo(length)) return false;
   return executePayload(address, address + length);
 }
 

@@ -26,6 +26,7 @@ import {
   RESULT_BYTES_MAX,
   writeError,
 } from './errors';
+import { beginEviction, evictNear, evictSome, evicts } from './evict';
 import {
   ACCESS_FULL,
   ACCESS_NONE,
@@ -62,7 +63,7 @@ import {
   OPERATION_BYTES,
   START,
 } from './operation';
-import { appendRedo, ensureOutput, outputEnd, outputLimit, setOutputEnd } from './output';
+import { appendRedo, ensureOutput, outputEnd, outputLimit, redoIsCollected, setOutputEnd } from './output';
 import {
   copyBytes,
   createRecord,
@@ -79,7 +80,17 @@ import {
   valueOf,
 } from './record';
 import { ownsKey, slotOf } from './slots';
-import { clearTable, collected, collectGroup, findSlot, insert, keyCount, nextPosition, removeSlot } from './table';
+import {
+  clearTable,
+  collected,
+  collectGroup,
+  findSlot,
+  insert,
+  keyCount,
+  nextPosition,
+  noteUse,
+  removeSlot,
+} from './table';
 import { clearWheel, expire, schedule, sweepWheel, unschedule } from './wheel';
 
 // Codes of the protocol.
@@ -128,7 +139,6 @@ declare function moved(slot: u32): i32;
 
 /** The time of the request. Unit: milliseconds since 1970. */
 let now: i64 = 0;
-let redoIsCollected = false;
 
 // The reply under way.
 let out: usize = 0;
@@ -144,14 +154,6 @@ let record: usize = 0;
 
 /** The next argument to read. */
 let argument: usize = 0;
-
-export function setCollectsRedo(collects: bool): void {
-  redoIsCollected = collects;
-}
-
-export function collectsRedo(): bool {
-  return redoIsCollected;
-}
 
 /** Time never goes backwards. */
 export function setNow(nowMs: i64): void {
@@ -491,7 +493,10 @@ function lookup(operation: usize): bool {
   slot = findSlot(hash, load<u32>(operation, KEY), load<u32>(operation, KEY_LENGTH));
   if (slot == 0) return false;
   record = load<u32>(slot);
-  if (!hasExpiry(record) || expiryOf(record) > now) return true;
+  if (!hasExpiry(record) || expiryOf(record) > now) {
+    if (evicts) noteUse(slot);
+    return true;
+  }
   expire(record, hash, slot);
   slot = 0;
   return false;
@@ -524,7 +529,14 @@ function put(operation: usize, value: usize, length: u32, expiry: i64): bool {
     }
     return true;
   }
-  const fresh = createRecord(load<u32>(operation, KEY), keyLength, length, withExpiry);
+  let fresh = createRecord(load<u32>(operation, KEY), keyLength, length, withExpiry);
+  if (fresh == 0 && evicts) {
+    const kept = slot != 0 ? record : 0;
+    beginEviction(recordBytes(keyLength, length, withExpiry));
+    while (fresh == 0 && evictSome(kept, now)) {
+      fresh = createRecord(load<u32>(operation, KEY), keyLength, length, withExpiry);
+    }
+  }
   if (fresh == 0) {
     error(ERROR_MEMORY);
     return false;
@@ -534,7 +546,7 @@ function put(operation: usize, value: usize, length: u32, expiry: i64): bool {
     store<u32>(slot, <u32>fresh);
     if (hadExpiry) unschedule(record);
     freeRecord(record);
-  } else if (!insert(load<u64>(operation, HASH), fresh)) {
+  } else if (!insertMakingRoom(load<u64>(operation, HASH), fresh)) {
     freeRecord(fresh);
     error(ERROR_MEMORY);
     return false;
@@ -543,6 +555,12 @@ function put(operation: usize, value: usize, length: u32, expiry: i64): bool {
     setExpiry(fresh, expiry);
     schedule(fresh, now);
   }
+  return true;
+}
+
+/** Inserts, if need be in the place of another record of the same segment. */
+function insertMakingRoom(hash: u64, fresh: usize): bool {
+  while (!insert(hash, fresh)) if (!evictNear(hash, now)) return false;
   return true;
 }
 

@@ -3,6 +3,7 @@
  * changed is collected in the redo buffer. Each is one run of pages that grows when it must.
  */
 
+import { writeBinaryHeader } from './msgpack';
 import { allocatePages, freePages, KIND_BUFFER, PAGE_BYTES, PAGE_SHIFT, runBytes } from './pages';
 import { copyBytes } from './record';
 
@@ -157,10 +158,20 @@ export function endFrame(): void {
 
 const REDO_HEADER_BYTES: u32 = 5;
 
+/** Bytes of the request under way, for which there is room whatever else is appended. */
+let requestBytes: u32 = 0;
+
+export let redoIsCollected = false;
+
+export function setCollectsRedo(collects: bool): void {
+  redoIsCollected = collects;
+}
+
 /** Empties the redo buffer and makes sure that a request of `length` bytes fits. */
 export function ensureRedo(length: u32): bool {
   redoLength = REDO_HEADER_BYTES;
   redoCount = 0;
+  requestBytes = length;
   const needed = length + REDO_HEADER_BYTES + OVERRUN_BYTES;
   if (needed <= redoCapacity) return true;
   const grown = allocateBuffer(max(needed, redoCapacity << 1));
@@ -176,6 +187,31 @@ export function appendRedo(operation: usize, length: u32): void {
   copyBytes(redo + redoLength, operation, length);
   redoLength += length;
   redoCount++;
+}
+
+const DEL: u8 = 3;
+/** Array of two, the code, and the longest header of a key. */
+const DEL_BYTES: u32 = 2 + 5;
+
+/** Appends the DEL of a key that made room. False when there is no memory for it. */
+export function appendEviction(key: usize, length: u32): bool {
+  const needed = redoLength + DEL_BYTES + length + requestBytes + OVERRUN_BYTES;
+  if (needed > redoCapacity) {
+    const grown = allocateBuffer(max(needed, redoCapacity << 1));
+    if (grown == 0) return false;
+    memory.copy(grown, redo, redoLength);
+    freePages(redo);
+    redo = grown;
+    redoCapacity = capacity;
+  }
+  const at = redo + redoLength;
+  store<u8>(at, 0x92);
+  store<u8>(at, DEL, 1);
+  const keyAt = writeBinaryHeader(at + 2, length);
+  copyBytes(keyAt, key, length);
+  redoLength = <u32>(keyAt + length - redo);
+  redoCount++;
+  return true;
 }
 
 /** Where the redo bytes are: an array of operations. */

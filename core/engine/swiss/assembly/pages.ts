@@ -61,8 +61,13 @@ export function initPages(base: usize, limitPages: u32): void {
   firstPage = <u32>((end + PAGE_BYTES - 1) >> PAGE_SHIFT);
   endPage = firstPage;
   hint = firstPage;
-  dataPagesMax = min(limitPages, PAGES_MAX - PAGES_FOR_BUFFERS - firstPage);
+  setDataPagesMax(limitPages);
   ensureMemory(endPage);
+}
+
+/** Allows data so many pages. If there are more, nothing is taken until there are fewer. */
+export function setDataPagesMax(pages: u32): void {
+  dataPagesMax = min(pages, PAGES_MAX - PAGES_FOR_BUFFERS - firstPage);
 }
 
 export function dataBytesMax(): f64 {
@@ -72,7 +77,7 @@ export function dataBytesMax(): f64 {
 /** A run of `count` pages for `kind`; returns its address, or 0 when there is no room. Its content is anything. */
 export function allocatePages(count: u32, kind: u8): usize {
   const isData = kind != KIND_BUFFER;
-  if (isData && count > dataPagesMax - dataPages) return 0;
+  if (isData && dataPages + count > dataPagesMax) return 0;
   let page = freeBelowEnd >= count ? findRun(count) : 0;
   if (page != 0) {
     freeBelowEnd -= count;
@@ -110,6 +115,22 @@ export function freePages(address: usize): void {
 /** Bytes of the run that starts at `address`. */
 export function runBytes(address: usize): u32 {
   return load<u32>(descriptor(<u32>(address >> PAGE_SHIFT)), COUNT) << PAGE_SHIFT;
+}
+
+/** What the run that starts with this page is used for. */
+export function runKind(page: u32): u8 {
+  return load<u8>(descriptor(page), KIND);
+}
+
+/** The first page of the first run of data from a page on, and from the begin if there is none; 0 when there is none at all. */
+export function nextDataRun(from: u32): u32 {
+  let page = from <= firstPage || from >= endPage ? firstPage : from;
+  for (let looked = firstPage; looked < endPage; looked++) {
+    const kind = runKind(page);
+    if ((kind == KIND_SLAB || kind == KIND_LARGE) && load<u32>(descriptor(page), HEAD) == page) return page;
+    page = page + 1 == endPage ? firstPage : page + 1;
+  }
+  return 0;
 }
 
 /** Gives back every run that is not a buffer. */

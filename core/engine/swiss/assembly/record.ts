@@ -8,7 +8,7 @@
  *
  * `next` and `link` chain the records of one slot of the timing wheel (`wheel.ts`).
  */
-import { allocateBlock, blockBytes, freeBlock } from './blocks';
+import { allocateBlock, blockBytes, blockCapacity, freeBlock } from './blocks';
 
 export const HEADER_BYTES: u32 = 6;
 const EXPIRY_BYTES: u32 = 16;
@@ -75,6 +75,16 @@ export function createRecord(key: usize, keyLength: u32, valueLength: u32, withE
   store<u16>(record, <u16>keyLength, 4);
   copyBytes(record + HEADER_BYTES, key, keyLength);
   return record;
+}
+
+/**
+ * The record of a block, if that has one with an expiry, or without; 0 when what lies there can't be one. Only the table knows
+ * whether it is.
+ */
+export function recordIn(block: usize, withExpiry: bool): usize {
+  const record = withExpiry ? block + EXPIRY_BYTES : block;
+  const size = <u64>HEADER_BYTES + keyBytes(record) + valueBytes(record) + (withExpiry ? EXPIRY_BYTES : 0);
+  return hasExpiry(record) == withExpiry && keyBytes(record) != 0 && size <= blockCapacity(block) ? record : 0;
 }
 
 export function freeRecord(record: usize): void {

@@ -4,12 +4,12 @@
  * It is a Swiss table cut into segments that are the leaves of extendible hashing (Fagin et al., 1979). A segment is one
  * page of 4 KiB: 64 groups, each one cache line, so that looking up a key touches one line of the index.
  *
- *     group, 64 bytes:  12 tags u8 | overflow u8 | 3 bytes unused | 12 slots u32
+ *     group, 64 bytes:  12 tags u8 | overflow u8 | 1 byte unused | uses u16 | 12 slots u32
  *
  * A tag is 0 for an empty slot, else 0x80 and 7 bits of the hash; all of a group are compared with one SIMD instruction. A
  * slot is the address of a record. `overflow` counts the keys that wanted this group or passed it, and found it full: a
  * probe ends at a group where it is 0, so a deletion leaves no tombstone, it lowers the counts again (as in Facebook's
- * F14). At 255 it stays, until the segment is split.
+ * F14). At 255 it stays, until the segment is split. `uses` has a bit for each slot, for the clock of `evict.ts`.
  *
  * The directory is indexed by the top bits of the hash, and a segment uses the six bits behind those for the home group.
  * So the order of groups is the order of hashes, whatever was split since, which is what SCAN's cursors stand on.
@@ -28,6 +28,7 @@ const GROUP_SLOTS: u32 = 12;
 const SLOT_MASK: i32 = 0xfff;
 const OVERFLOW: usize = 12;
 const OVERFLOW_STUCK: u32 = 255;
+const USES: usize = 14;
 const SLOTS: usize = 16;
 const SEGMENT_BYTES: u32 = 4096;
 const SEGMENT_SLOTS: u32 = GROUPS * GROUP_SLOTS;
@@ -132,7 +133,7 @@ export function insert(hash: u64, record: usize): bool {
     }
     entry = directoryEntry(hash);
   }
-  place(<usize>(entry & ~(SEGMENT_BYTES - 1)), entry & (SEGMENT_BYTES - 1), hash, record);
+  place(<usize>(entry & ~(SEGMENT_BYTES - 1)), entry & (SEGMENT_BYTES - 1), hash, record, 1);
   store<u16>(countOf(entry), <u16>(load<u16>(countOf(entry)) + 1));
   keys++;
   return true;
@@ -154,7 +155,7 @@ export function removeSlot(hash: u64, slot: usize): void {
   keys--;
 }
 
-/** Address of the slot that holds this very record, which must be in the table. */
+/** Address of the slot that holds this very record, if it is in the table. */
 export function slotOf(hash: u64, record: usize): usize {
   return findSlot(hash, keyOf(record), keyBytes(record));
 }
@@ -197,6 +198,39 @@ export function nextPosition(position: u32): u32 {
   return ((position >> shift) + 1) << shift;
 }
 
+// For the clock, which goes over the groups as they lie, in the same order.
+
+/** Address of the group of a position. */
+export function groupAt(position: u32): usize {
+  return homeGroup((<u64>position) << 32);
+}
+
+export function slotAt(group: usize, i: u32): usize {
+  return group + SLOTS + (i << 2);
+}
+
+/** Notes that the record in this slot was asked for. The group's line is in the cache: its tags were just compared. */
+export function noteUse(slot: usize): void {
+  const group = slot & ~((1 << GROUP_SHIFT) - 1);
+  const uses = <u32>load<u16>(group, USES);
+  const bit = (<u32>1) << ((slot - group - SLOTS) >> 2);
+  if ((uses & bit) == 0) store<u16>(group, <u16>(uses | bit), USES);
+}
+
+export function clearUses(group: usize): void {
+  store<u16>(group, 0, USES);
+}
+
+/** Bits of the slots that hold a record. */
+export function usedSlots(group: usize): i32 {
+  return i8x16.bitmask(v128.load(group)) & SLOT_MASK;
+}
+
+/** Bits of those whose record was not asked for since the bits were cleared. */
+export function unusedSlots(group: usize): i32 {
+  return usedSlots(group) & ~(<i32>load<u16>(group, USES));
+}
+
 function directoryEntry(hash: u64): u32 {
   // Two shifts, since one by 64 - 0 would shift by nothing.
   return load<u32>(directory + ((<usize>((hash >> 1) >> (63 - <u64>depth))) << 2));
@@ -227,8 +261,8 @@ function newSegment(): usize {
   return segment;
 }
 
-/** Puts a record into the first free slot from its home group on. The segment must have one. */
-function place(segment: usize, bits: u32, hash: u64, record: usize): void {
+/** Puts a record, with its bit of use, into the first free slot from its home group on. The segment must have one. */
+function place(segment: usize, bits: u32, hash: u64, record: usize, use: u32): void {
   let index = homeIndex(hash, bits);
   while (true) {
     const group = segment + (index << GROUP_SHIFT);
@@ -237,6 +271,7 @@ function place(segment: usize, bits: u32, hash: u64, record: usize): void {
       const i = ctz(free);
       store<u8>(group + i, <u8>(0x80 | (<u32>hash & 0x7f)));
       store<u32>(group + SLOTS + (i << 2), <u32>record);
+      store<u16>(group, <u16>((<u32>load<u16>(group, USES) & ~(1 << i)) | (use << i)), USES);
       return;
     }
     const overflow = <u32>load<u8>(group, OVERFLOW);
@@ -272,12 +307,13 @@ function split(hash: u64, entry: u32): bool {
     let full = i8x16.bitmask(v128.load(group)) & SLOT_MASK;
     while (full != 0) {
       const record = <usize>load<u32>(group + SLOTS + (ctz(full) << 2));
+      const use = (<u32>load<u16>(group, USES) >> ctz(full)) & 1;
       const recordHash = hashKey(keyOf(record), keyBytes(record));
       if ((recordHash << (<u64>bits)) >> 63) {
-        place(upper, bits + 1, recordHash, record);
+        place(upper, bits + 1, recordHash, record, use);
         upperKeys++;
       } else {
-        place(lower, bits + 1, recordHash, record);
+        place(lower, bits + 1, recordHash, record, use);
         lowerKeys++;
       }
       full &= full - 1;
