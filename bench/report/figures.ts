@@ -49,6 +49,9 @@ const SUFFIXES: readonly (readonly [suffix: string, kind: Omit<FigureKind, 'titl
 
 /** What a figure is, by its name; one that is not known says it by its ending, as all of the JSON do. */
 export function kindOf(figure: string): FigureKind {
+  // One of several that are counted alike, as `serverCallsPerOp.read`.
+  const [all, part] = figure.split('.');
+  if (part !== undefined) return { ...kindOf(all!), title: `${part}, ${kindOf(all!).title}` };
   const known = Object.hasOwn(KNOWN, figure) ? KNOWN[figure] : undefined;
   if (known !== undefined) return known;
   const [suffix, kind, words] = SUFFIXES.find(([end]) => figure.endsWith(end)) ?? ['', { unit: '' as const }, ''];
@@ -83,7 +86,7 @@ export function runtimeTitle(runtime: string): string {
   return Object.hasOwn(RUNTIMES, runtime) ? RUNTIMES[runtime]! : runtime;
 }
 
-/** How what was measured is called, by some of its dimensions: `uring on Bun`, `echo: node on Node`, `redis`, `batch 128`. */
+/** How what was measured is called, by some of its dimensions: `uring on Bun`, `uring on Bun (batch 128)`, `batch 128`. */
 export function describe(dimensions: Dimensions, names: readonly string[]): string {
   const has = (name: keyof Dimensions): boolean => names.includes(name) && dimensions[name] !== undefined;
   const { runtime, transport, control, peer } = dimensions;
@@ -97,7 +100,8 @@ export function describe(dimensions: Dimensions, names: readonly string[]): stri
   const others = Object.entries(dimensions)
     .filter(([name, value]) => names.includes(name) && !spoken.includes(name) && value !== null)
     .map(([name, value]) => valueTitle(name, value!));
-  const text = [...server, ...others].join(', ');
+  const [name, more] = server.length > 0 ? [server.join(', '), others.join(', ')] : [others.join(', '), ''];
+  const text = more === '' ? name : `${name} (${more})`;
   return has('control') && control ? `echo: ${text}` : text;
 }
 

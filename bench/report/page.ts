@@ -188,4 +188,6 @@ const patterns = new Html(`<svg width="0" height="0" aria-hidden="true" class="p
 <pattern id="pattern-3" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(-45)"><path d="M0 0V6" /></pattern>
 <pattern id="pattern-4" width="7" height="7" patternUnits="userSpaceOnUse"><path d="M0 3H7M3 0V7" /></pattern>
 <pattern id="pattern-5" width="5" height="5" patternUnits="userSpaceOnUse"><path d="M0 2H5" /></pattern>
+<pattern id="pattern-6" width="10" height="10" patternUnits="userSpaceOnUse"><path d="M5 0V10" /></pattern>
+<pattern id="pattern-7" width="9" height="9" patternUnits="userSpaceOnUse"><circle cx="4" cy="4" r="1.8" /></pattern>
 </defs></svg>`);

@@ -4,6 +4,7 @@ import { having } from './cells.ts';
 import { tableOf } from './charts/table.ts';
 import type { Chart, Section } from './model.ts';
 import { blocksSection } from './sections/blocks.ts';
+import { flameSection } from './sections/flame.ts';
 import { matrixSection } from './sections/matrix.ts';
 import { otherSection } from './sections/other.ts';
 import { peersSection } from './sections/peers.ts';
@@ -20,6 +21,7 @@ const KINDS: Readonly<Record<string, SectionKind>> = {
   matrix: matrixSection,
   syscalls: syscallsSection,
   blocks: blocksSection,
+  flame: flameSection,
   rate: rateSection,
   peers: peersSection,
   ycsb: ycsbSection,
@@ -51,6 +53,7 @@ export function sectionOf(report: Report): Section {
       .join(' '),
     charts,
     notes: [
+      ...(kind.notes?.(report) ?? []),
       ...(interrupted ? ['The run was interrupted: shown is what was measured until then.'] : []),
       ...(having(cells, 'opsPerSecond').some(({ generatorLimited }) => generatorLimited)
         ? ['≥ marks throughput that the load generator limited: the server can do at least this much.']

@@ -20,6 +20,7 @@ export const WHOLE: readonly Step[] = [
   step('matrix', 8, 10, '--rounds 5 --seconds 0.7 --keys 200000'),
   step('syscalls', 2, 3, '--rounds 5 --operations 500,1000,2000 --keys 20000'),
   step('blocks', 5, 6, '--rounds 5 --seconds 0.15 --sizes 64,1k,16k,64k,256k,1m,4m --operations get'),
+  step('rate', 3.5, 4.5, '--rounds 1 --seconds 0.4 --keys 100000 --batches 1 --transports uring,node,bun,deno'),
   step('peers', 3, 4, '--rounds 5 --seconds 0.5 --keys 200000 --batches 1,16,128 --transports uring,node,bun,deno'),
   step('ycsb', 4, 5, '--rounds 5 --seconds 0.5 --transports uring,node,bun,deno'),
   step(

@@ -164,7 +164,7 @@ describe.skipIf(reason !== undefined)(
       const places = own.map(({ dimensions: { transport, batch }, figures }) => {
         const { median } = figures.serverMicrosPerOp!;
         const dot = drawn.find(
-          ({ label }) => label.startsWith(`${transport} on `) && label.includes(`, batch ${batch},`),
+          ({ label }) => label.startsWith(`${transport} on `) && label.includes(`(batch ${batch})`),
         );
         return { log: Math.log(median), y: dot!.y };
       });

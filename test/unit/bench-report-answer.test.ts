@@ -171,7 +171,7 @@ describe('the other suites', () => {
 
   test('blocks, by what the suite concluded', () => {
     const made = (server: Server, valueSize: number, attribution: string): Made => ({
-      dimensions: { ...server, valueSize },
+      dimensions: { ...server, valueSize, workload: 'set', clientTransport: 'bun' },
       figures: { valueBytesPerSecond: around(1e9) },
       notes: { bound: attribution, attribution: `bound by ${attribution}` },
     });
@@ -184,8 +184,8 @@ describe('the other suites', () => {
       made(bunBun, 1 << 20, 'memory copies'),
     ]);
     expect(sentencesOf(report).Why).toEqual([
-      'With uring on Bun, blocks of 64 B to 4 KiB are bound by syscalls and those of 1 MiB by memory copies.',
-      'With bun on Bun, blocks of 64 B are bound by syscalls and those of 4 KiB to 1 MiB by memory copies.',
+      'In set with uring on Bun, blocks of 64 B to 4 KiB are bound by syscalls and those of 1 MiB by memory copies.',
+      'In set with bun on Bun, blocks of 64 B are bound by syscalls and those of 4 KiB to 1 MiB by memory copies.',
     ]);
   });
 

@@ -1,7 +1,7 @@
 /** Why: what the kernel is asked for, and what blocks of each size are bound by. */
 import type { Report, ReportCell } from '../../results/report.ts';
 import type { Answer } from '../answer.ts';
-import { grouped, having, servers, valuesOf } from '../cells.ts';
+import { grouped, having, servers, valuesOf, where } from '../cells.ts';
 import { comparerOf } from '../comparison.ts';
 import { formatTick } from '../format.ts';
 import { list, namingOf, standing } from '../words.ts';
@@ -26,23 +26,26 @@ export function syscallsAnswers(report: Report): readonly Answer[] {
   return [{ question: 'Why', sentences: [sentence] }];
 }
 
-/** The conclusion of the suite itself, in ranges of sizes. */
+/** The conclusion of the suite itself, in ranges of sizes, for each operation, over the first of the client's transports. */
 export function blocksAnswers({ cells }: Report): readonly Answer[] {
   const told = servers(cells).filter(({ notes, dimensions }) => notes?.bound && dimensions.valueSize !== undefined);
-  const naming = namingOf(told, ['valueSize']);
-  const byText = grouped(
-    grouped(told, naming).map(([, own]) => own[0]!),
-    (first) => attributionText(told.filter((cell) => naming(cell) === naming(first))),
-  );
-  const sentences = byText.map(([text, firsts]) => {
-    const who = firsts.length === new Set(told.map(naming)).size ? 'In all cells' : `With ${list(firsts.map(naming))}`;
-    return `${who}, ${text}.`;
+  const [client] = valuesOf(told, 'clientTransport');
+  const chosen = told.filter(({ dimensions }) => (dimensions.clientTransport ?? client) === client);
+  const naming = namingOf(chosen, ['valueSize', 'workload']);
+  const sentences = valuesOf(chosen, 'workload').flatMap((workload) => {
+    const own = where(chosen, { workload: String(workload) });
+    const byName = grouped(own, naming).map(([name, same]) => ({ name, text: boundText(same) }));
+    return [...new Set(byName.map(({ text }) => text))].map((text) => {
+      const names = byName.filter((one) => one.text === text).map(({ name }) => name);
+      const who = names.length === byName.length ? 'all servers' : list(names);
+      return `In ${workload} with ${who}, ${text}.`;
+    });
   });
   return sentences.length === 0 ? [] : [{ question: 'Why', sentences }];
 }
 
 /** `blocks up to 4 KiB are bound by syscalls, those from 16 KiB on by memory copies`. */
-function attributionText(cells: readonly ReportCell[]): string {
+function boundText(cells: readonly ReportCell[]): string {
   const sorted = [...cells].sort((a, b) => a.dimensions.valueSize! - b.dimensions.valueSize!);
   const ranges: { word: string; from: number; to: number }[] = [];
   for (const { dimensions, notes } of sorted) {

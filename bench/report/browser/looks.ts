@@ -31,7 +31,7 @@ export function appearanceOf(look: Look): Appearance {
 }
 
 /** The parts of a bar are areas, so their colours are calmer; `page.css` has a `--part-N` and the page a `pattern-N` for each. */
-const PARTS = 6;
+const PARTS = 8;
 
 export function partColor(part: number): string {
   return `var(--part-${part % PARTS})`;

@@ -9,4 +9,6 @@ export interface SectionKind {
   readonly about?: string;
   /** Those that have nothing to show are undefined. */
   readonly charts: (report: Report) => readonly (Chart | undefined)[];
+  /** What is told below the charts. */
+  readonly notes?: (report: Report) => readonly string[];
 }

@@ -8,7 +8,7 @@ import type { SectionKind } from './section.ts';
 const PREFIX = 'serverCallsPerOp.';
 
 /** So many calls have a part of the bar of their own, the others are one. */
-const NAMED_CALLS = 5;
+const NAMED_CALLS = 7;
 
 export const syscallsSection: SectionKind = {
   title: 'System calls',
@@ -54,8 +54,8 @@ function callBars(cells: readonly ReportCell[]) {
     ),
   ];
   if (names.length === 0) return undefined;
-  const greatest = (name: string): number => Math.max(...cells.map((cell) => per(cell, name)));
-  const sorted = names.filter((name) => greatest(name) > 0).sort((a, b) => greatest(b) - greatest(a));
+  const inAll = (name: string): number => cells.reduce((sum, cell) => sum + per(cell, name), 0);
+  const sorted = names.filter((name) => inAll(name) > 0).sort((a, b) => inAll(b) - inAll(a));
   const [named, rest] = [sorted.slice(0, NAMED_CALLS), sorted.slice(NAMED_CALLS)];
   return bars(cells, {
     id: 'syscalls-calls',
