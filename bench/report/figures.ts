@@ -29,6 +29,7 @@ const KNOWN: Readonly<Record<string, FigureKind>> = {
   elapsedMicrosPerOp: { title: 'elapsed time per operation', unit: 'µs', best: 'lowest' },
   serverCallsPerOp: { title: 'system calls per operation', unit: '', best: 'lowest' },
   voluntarySwitchesPerOp: { title: 'context switches per operation', unit: '', best: 'lowest' },
+  opsPerCoreSecond: { title: 'operations per second and core', unit: '/s', best: 'highest' },
   networkFactor: { title: 'times faster than through a client', unit: '×', best: 'highest' },
   bytesPerConnection: { title: 'memory per connection', unit: 'B', best: 'lowest' },
   overheadBytesPerKey: { title: 'bytes per key', unit: '', best: 'lowest' },

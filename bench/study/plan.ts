@@ -11,33 +11,38 @@ export interface Step {
   readonly minutesMax: number;
 }
 
+/** In flags, stands for the study's folder. */
+export const FOLDER = 'FOLDER';
+
+/** The ring, and each runtime's own sockets: where a suite has much else to vary. */
+const TWO_EACH = '--transports uring,node,bun,deno';
+
 /**
  * All suites. What a reader asks first is measured first, so that a study that is ended early has the most of it. Five rounds
- * are the least from which `compare`'s rule, and so the sentences of the page, tell a difference. All budgets together are
- * less than 40 minutes.
+ * are the least from which `compare`'s rule, and so the sentences of the page, tell a difference.
  */
 export const WHOLE: readonly Step[] = [
-  step('matrix', 8, 10, '--rounds 5 --seconds 0.7 --keys 200000'),
+  step('matrix', 7.5, 8.5, '--rounds 5 --seconds 0.6 --keys 200000'),
   step('syscalls', 2, 3, '--rounds 5 --operations 500,1000,2000 --keys 20000'),
-  step('blocks', 5, 6, '--rounds 5 --seconds 0.15 --sizes 64,1k,16k,64k,256k,1m,4m --operations get'),
-  step('rate', 3.5, 4.5, '--rounds 1 --seconds 0.4 --keys 100000 --batches 1 --transports uring,node,bun,deno'),
-  step('peers', 3, 4, '--rounds 5 --seconds 0.5 --keys 200000 --batches 1,16,128 --transports uring,node,bun,deno'),
-  step('ycsb', 4, 5, '--rounds 5 --seconds 0.5 --transports uring,node,bun,deno'),
-  step(
-    'tcp',
-    2.5,
-    3.5,
-    '--rounds 5 --seconds 0.2 --sizes 100,100000 --operations get,set --transports uring,node,bun,deno',
-  ),
-  step('direct', 3.5, 4.5, '--rounds 1 --seconds 0.3'),
-  step('connections', 1.5, 2, '--rounds 1 --transports uring,node,bun,deno --connections 5000 --seconds 3'),
-  step('start', 0.3, 0.7, '--rounds 10'),
+  step('blocks', 3, 4, '--rounds 3 --seconds 0.15 --operations get'),
+  step('rate', 2.5, 3, `--rounds 1 --seconds 0.4 --keys 100000 --batches 1 ${TWO_EACH}`),
+  step('peers', 2.5, 3, `--rounds 5 --seconds 0.4 --keys 200000 --batches 1,16,128 ${TWO_EACH}`),
+  step('ycsb', 2.5, 3, '--rounds 5 --seconds 0.4 --records 50000 --transports uring,node,bun'),
+  step('scale', 2, 2.5, '--rounds 3 --seconds 0.5 --keys 50000'),
+  step('writes', 2, 2.5, `--rounds 3 --seconds 0.4 --sizes 1k,100k,1m --batches 128 ${TWO_EACH}`),
+  step('sweep', 1.5, 2, `--over connections --rounds 3 --seconds 0.3 --keys 50000 --steps 4 --batch 1 ${TWO_EACH}`),
+  step('tcp', 1.5, 2.5, `--rounds 5 --seconds 0.1 --sizes 100,100k --operations get ${TWO_EACH}`),
+  step('direct', 2.5, 3, '--rounds 1 --seconds 0.2'),
+  step('flame', 0.5, 0.8, `--seconds 1 --out ${FOLDER}/flame`),
+  step('connections', 1, 1.3, `--connections 5000 --seconds 3 ${TWO_EACH}`),
+  step('start', 0.3, 0.5, '--rounds 10'),
 ];
 
 /** The same in short, to see how it looks. */
-export const QUICK: readonly Step[] = WHOLE.map(({ suite }) =>
-  suite === 'start' ? step('start', 0.2, 0.5, '--rounds 3') : step(suite, 1, 2, '--quick'),
-);
+export const QUICK: readonly Step[] = WHOLE.map(({ suite }) => {
+  if (suite === 'start') return step(suite, 0.2, 0.5, '--rounds 3');
+  return step(suite, 1, 2, suite === 'flame' ? `--quick --out ${FOLDER}/flame` : '--quick');
+});
 
 export const SUITE_NAMES: readonly string[] = WHOLE.map(({ suite }) => suite);
 

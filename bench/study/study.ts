@@ -13,7 +13,7 @@ import { CommandError, ExitCode, messageOf, signalExitCode, usageError } from '.
 import { formatTable } from '../../runtime/command/table.ts';
 import { scriptCommand } from '../../runtime/find.ts';
 import { writePage } from '../report/report.ts';
-import type { Step } from './plan.ts';
+import { FOLDER, type Step } from './plan.ts';
 
 export interface StudyOptions {
   readonly steps: readonly Step[];
@@ -37,8 +37,7 @@ interface Outcome {
  * `CommandError` before anything is measured when the folder holds a study already.
  */
 export async function study({ steps, folder, context }: StudyOptions): Promise<number> {
-  const fileOf = ({ suite }: Step): string => join(folder, `${suite}.json`);
-  const there = steps.map(fileOf).find((file) => existsSync(file));
+  const there = steps.map(({ suite }) => fileOf(folder, suite)).find((file) => existsSync(file));
   if (there !== undefined) throw usageError(`${there} is there already; choose another folder by --out`);
   try {
     mkdirSync(folder, { recursive: true });
@@ -51,12 +50,16 @@ export async function study({ steps, folder, context }: StudyOptions): Promise<n
   for (const step of steps) {
     if (interruption.exitCode !== undefined) break;
     process.stdout.write(`\n== ${step.suite}, ${outcomes.length + 1} of ${steps.length}\n`);
-    outcomes.push(await runStep(step, fileOf(step), context, interruption));
+    outcomes.push(await runStep(step, folder, context, interruption));
   }
   process.stdout.write(`\n== study\n${formatOutcomes(outcomes)}`);
   const files = outcomes.flatMap(({ file }) => file ?? []);
   if (files.length > 0) writePage(files, join(folder, 'report.html'));
   return interruption.exitCode ?? (outcomes.some(({ failed }) => failed) ? ExitCode.FAILED : ExitCode.OK);
+}
+
+function fileOf(folder: string, suite: string): string {
+  return join(folder, `${suite}.json`);
 }
 
 /** Knows whether a signal asked for the end, and passes signals on to the suite that runs. */
@@ -75,10 +78,17 @@ class Interruption {
   }
 }
 
-async function runStep(step: Step, file: string, context: Context, interruption: Interruption): Promise<Outcome> {
+async function runStep(step: Step, folder: string, context: Context, interruption: Interruption): Promise<Outcome> {
   const { suite, flags, minutesMax } = step;
+  const file = fileOf(folder, suite);
   const runtime = { name: context.runtime.name, executable: context.runtime.executable };
-  const [program, ...args] = scriptCommand(runtime, context.entry, ['bench', suite, ...flags, '--json', file]);
+  const [program, ...args] = scriptCommand(runtime, context.entry, [
+    'bench',
+    suite,
+    ...flags.map((flag) => flag.replace(FOLDER, folder)),
+    '--json',
+    file,
+  ]);
   // A process group of its own: the terminal's Ctrl-C reaches us alone, and the suite gets it once. It has no part in our
   // stdout, since it ends its own; its progress is on stderr.
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });

@@ -23,10 +23,10 @@ export const scaleSection: SectionKind = {
       column: 'generators',
       figures: [
         'opsPerSecond',
-        'efficiency',
-        'opsPerSecondPerCore',
+        'opsPerCoreSecond',
         'serverMicrosPerOp',
         'serverCores',
+        'serverPeakBytes',
         'loopbackBytesPerSecond',
       ],
     }),
