@@ -11,6 +11,9 @@ export interface Step {
   readonly minutesMax: number;
 }
 
+/** In flags, stands for the study's folder. */
+export const FOLDER = 'FOLDER';
+
 /** The ring, and each runtime's own sockets: where a suite has much else to vary. */
 const TWO_EACH = '--transports uring,node,bun,deno';
 
@@ -25,10 +28,12 @@ export const WHOLE: readonly Step[] = [
   step('rate', 2.5, 3, `--rounds 1 --seconds 0.4 --keys 100000 --batches 1 ${TWO_EACH}`),
   step('peers', 2.5, 3, `--rounds 5 --seconds 0.4 --keys 200000 --batches 1,16,128 ${TWO_EACH}`),
   step('ycsb', 2.5, 3, '--rounds 5 --seconds 0.4 --records 50000 --transports uring,node,bun'),
+  step('scale', 2, 2.5, '--rounds 3 --seconds 0.5 --keys 50000'),
   step('writes', 2, 2.5, `--rounds 3 --seconds 0.4 --sizes 1k,100k,1m --batches 128 ${TWO_EACH}`),
   step('sweep', 1.5, 2, `--over connections --rounds 3 --seconds 0.3 --keys 50000 --steps 4 --batch 1 ${TWO_EACH}`),
   step('tcp', 1.5, 2.5, `--rounds 5 --seconds 0.1 --sizes 100,100k --operations get ${TWO_EACH}`),
   step('direct', 2.5, 3, '--rounds 1 --seconds 0.2'),
+  step('flame', 0.5, 0.8, `--seconds 1 --out ${FOLDER}/flame`),
   step('connections', 1, 1.3, `--connections 5000 --seconds 3 ${TWO_EACH}`),
   step('start', 0.3, 0.5, '--rounds 10'),
 ];
@@ -36,7 +41,7 @@ export const WHOLE: readonly Step[] = [
 /** The same in short, to see how it looks. */
 export const QUICK: readonly Step[] = WHOLE.map(({ suite }) => {
   if (suite === 'start') return step(suite, 0.2, 0.5, '--rounds 3');
-  return step(suite, 1, 2, '--quick');
+  return step(suite, 1, 2, suite === 'flame' ? `--quick --out ${FOLDER}/flame` : '--quick');
 });
 
 export const SUITE_NAMES: readonly string[] = WHOLE.map(({ suite }) => suite);

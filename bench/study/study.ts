@@ -13,7 +13,7 @@ import { CommandError, ExitCode, messageOf, signalExitCode, usageError } from '.
 import { formatTable } from '../../runtime/command/table.ts';
 import { scriptCommand } from '../../runtime/find.ts';
 import { writePage } from '../report/report.ts';
-import type { Step } from './plan.ts';
+import { FOLDER, type Step } from './plan.ts';
 
 export interface StudyOptions {
   readonly steps: readonly Step[];
@@ -82,7 +82,13 @@ async function runStep(step: Step, folder: string, context: Context, interruptio
   const { suite, flags, minutesMax } = step;
   const file = fileOf(folder, suite);
   const runtime = { name: context.runtime.name, executable: context.runtime.executable };
-  const [program, ...args] = scriptCommand(runtime, context.entry, ['bench', suite, ...flags, '--json', file]);
+  const [program, ...args] = scriptCommand(runtime, context.entry, [
+    'bench',
+    suite,
+    ...flags.map((flag) => flag.replace(FOLDER, folder)),
+    '--json',
+    file,
+  ]);
   // A process group of its own: the terminal's Ctrl-C reaches us alone, and the suite gets it once. It has no part in our
   // stdout, since it ends its own; its progress is on stderr.
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });

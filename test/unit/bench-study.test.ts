@@ -9,6 +9,12 @@ test('all budgets together are less than 40 minutes, and none is below its estim
   for (const { suite, minutes, minutesMax } of [...WHOLE, ...QUICK]) expect(minutesMax, suite).toBeGreaterThan(minutes);
 });
 
+test('every suite that compares servers is in it', () => {
+  const others = ['study', 'report', 'compare', 'aa', 'engine'];
+  const names = benchCommands.map(({ name }) => name).filter((name) => !others.includes(name));
+  expect(WHOLE.map(({ suite }) => suite).sort()).toEqual([...names].sort());
+});
+
 describe.each([
   ['whole', WHOLE],
   ['quick', QUICK],
