@@ -28,6 +28,20 @@ const SUMMED = [
   'indexBytes',
   'reservedBytes',
   'limitBytes',
+  'logRecords',
+  'logUnsynced',
+  'logWrites',
+  'logSyncs',
+  'logBytes',
+  'logFailures',
+  'logFileBytes',
+  'snapshots',
+  'snapshotBytes',
+  'snapshotIsRunning',
+  'recoveredRecords',
+  'recoveredBytes',
+  'tornRecords',
+  'tornBytes',
   'refusedKeys',
   'refusedValues',
   'refusedNesting',
@@ -41,7 +55,11 @@ const SUMMED = [
  */
 export function addUpInfo<V>(shards: readonly Info<V>[]): Info<V> {
   const numbers = (name: string): number[] => shards.map((info) => Number(info[name] ?? 0));
-  const sums = SUMMED.map((name) => [name, numbers(name).reduce((sum, number) => sum + number, 0)] as const);
+  const sums = SUMMED.filter((name) => shards.some((info) => name in info)).map(
+    (name) => [name, numbers(name).reduce((sum, number) => sum + number, 0)] as const,
+  );
   const figures = { ...Object.fromEntries(sums), uptimeMs: Math.max(0, ...numbers('uptimeMs')) };
-  return { ...shards[0], ...(figures as Info<number> as Info<V>) };
+  // One shard that only reads is what has to be seen.
+  const readOnly = shards.find((info) => info.logState === 'read-only');
+  return { ...shards[0], ...(figures as Info<number> as Info<V>), ...(readOnly && { logState: readOnly.logState! }) };
 }

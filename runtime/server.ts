@@ -8,23 +8,33 @@
  * console.log(server.address); // tcp://127.0.0.1:40123
  * ```
  */
+import { resolve } from 'node:path';
 import process from 'node:process';
 import type { Eviction } from '../core/engine/engine.ts';
+import { FSYNC_POLICIES, type FsyncPolicy } from '../core/log/committer.ts';
+import { DEFAULT_SEGMENT_BYTES } from '../core/log/segments.ts';
+import { ALL_SLOTS, divideSlots } from '../core/slots.ts';
 import { formatAddress, isReachedFromOutside } from '../transports/address.ts';
 import type { TransportName } from '../transports/transport.ts';
 import { currentRuntime } from './choose.ts';
-import { MAX_SHARDS } from './defaults.ts';
+import { DEFAULT_MAX_LOG_BYTES, MAX_LOG_BYTES_MIN, MAX_SHARDS } from './defaults.ts';
+import { openDataDirectory, shardDirectory } from './disk/data-directory.ts';
 import { resolveEndpoint } from './endpoint.ts';
 import type { EngineName } from './engine.ts';
+import { createKeeper } from './log/keeper.ts';
+import type { DataSettings } from './log/shard-log.ts';
 import { openShard, type Secrets, type ServerLimits, type ShardSettings } from './shard.ts';
 import type { SupervisorOptions } from './supervisor.ts';
 import { loadTokens, type TokenSources } from './tokens.ts';
 
-export type { EngineName, Eviction, ServerLimits, TransportName };
-export { MAX_SHARDS };
+export type { EngineName, Eviction, FsyncPolicy, ServerLimits, TransportName };
+export { DEFAULT_MAX_LOG_BYTES, MAX_SHARDS };
 
 /** How long `close` waits for clients to take their replies and leave. Unit: milliseconds. */
 export const DEFAULT_CLOSE_GRACE_MS = 5000;
+
+/** A log that is as long as it may be has about so many segments. */
+const SEGMENTS_OF_LOG = 4;
 
 /** Transports that block their thread while they wait, so that it can't be one that has something else to do. */
 const BLOCKING_TRANSPORTS: ReadonlySet<TransportName> = new Set(['uring']);
@@ -55,14 +65,31 @@ export interface ServerOptions extends TokenSources {
   /** Whether to listen where other machines come, though no token is asked for. Default: false. */
   readonly insecure?: boolean;
   /**
+   * The directory that keeps the data: it is made if it is not there, and what it holds is served again. One server at a time.
+   * Default: none, what the server holds is in memory alone.
+   */
+  readonly data?: string | undefined;
+  /**
+   * When a write is durable: `always`, before it is answered; `everysec`, within a second, which is what a power loss may
+   * cost; `no`, when the system likes. Whatever it is, no answered write is lost when only the process dies. Default: `everysec`.
+   */
+  readonly fsync?: FsyncPolicy;
+  /**
+   * With more than this in a shard's log, a snapshot takes its place. It takes a second engine's memory while it is made. Unit:
+   * bytes. Default: `DEFAULT_MAX_LOG_BYTES`.
+   */
+  readonly maxLogBytes?: number;
+  /** So often a snapshot is made, if there were writes; 0 for never but for the size of the log. Unit: milliseconds. Default: 0. */
+  readonly snapshotEveryMs?: number;
+  /**
    * How many shards the keys are divided over, from 1 to `MAX_SHARDS`. More than one run in a thread each, and listen side
    * by side: the next ones at the ports above that of `listen`, each at any free one when it is 0, or at `/path.1`,
    * `/path.2`, … Default: 1.
    */
   readonly shards?: number;
   /**
-   * Told, in one line, of a shard that has died and is started again, without what it held. Default: the line goes to
-   * stderr. What it throws goes there as well.
+   * Told, in one line, of what an operator has to know: of a shard that has died and is started again, of a log that ended in
+   * a torn write, that has failed, or that goes on. Default: the line goes to stderr. What it throws goes there as well.
    */
   readonly report?: (line: string) => void;
 }
@@ -74,6 +101,10 @@ export interface Server extends AsyncDisposable {
   readonly addresses: readonly string[];
   readonly transport: TransportName;
   readonly engine: EngineName;
+  /** Where the data is kept, absolute; undefined when it is in memory alone. */
+  readonly data: string | undefined;
+  /** Begins a snapshot of everything up to now, after which the log is short; INFO tells when it is made. */
+  snapshot(): void;
   /**
    * What the operation INFO answers; of several shards, their figures added up, without those that have died or do not answer
    * within two seconds.
@@ -112,16 +143,34 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     );
   }
   const settings = { listen, transport, engine, maxFrameBytes, memoryBytesMax, eviction, limits, secrets };
-  const served =
-    shards === 1 && !BLOCKING_TRANSPORTS.has(transport)
-      ? await serveHere(settings)
-      : await serveInThreads({ ...settings, shards, report });
-  const close = (graceMs: number = DEFAULT_CLOSE_GRACE_MS): Promise<void> => served.close(graceMs);
+  const log = dataSettings(options);
+  const directory = log && (await openDataDirectory(log.data, divideSlots(shards), log.segmentBytes));
+  let served: Served;
+  try {
+    served =
+      shards === 1 && !BLOCKING_TRANSPORTS.has(transport)
+        ? await serveHere(settings, log, report)
+        : await serveInThreads({ ...settings, log, shards, report });
+  } catch (error) {
+    await directory?.lock.release();
+    throw error;
+  }
+  const closeOnce = async (graceMs: number): Promise<void> => {
+    await served.close(graceMs);
+    await directory?.lock.release();
+  };
+  let closed: Promise<void> | undefined;
+  const close = (graceMs: number = DEFAULT_CLOSE_GRACE_MS): Promise<void> => {
+    closed ??= closeOnce(graceMs);
+    return closed;
+  };
   return {
     address: served.addresses[0]!,
     addresses: served.addresses,
     transport,
     engine,
+    data: log?.data,
+    snapshot: () => served.snapshot(),
     info: () => served.info(),
     reload: async () => served.setSecrets(loadSecrets(options)),
     close,
@@ -129,14 +178,38 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   };
 }
 
+/** Where and how the data is to be kept. Throws `RangeError` when that can't be. */
+function dataSettings(options: ServerOptions): DataSettings | undefined {
+  const { data, fsync = 'everysec', maxLogBytes = DEFAULT_MAX_LOG_BYTES, snapshotEveryMs = 0 } = options;
+  if (data === undefined) return undefined;
+  if (!FSYNC_POLICIES.includes(fsync)) {
+    throw new RangeError(`fsync is ${fsync}; it must be ${FSYNC_POLICIES.join(' or ')}`);
+  }
+  if (!(maxLogBytes >= MAX_LOG_BYTES_MIN)) {
+    throw new RangeError(`maxLogBytes is ${maxLogBytes}; it must be at least ${MAX_LOG_BYTES_MIN}`);
+  }
+  const segmentBytes = Math.min(DEFAULT_SEGMENT_BYTES, Math.floor(maxLogBytes / SEGMENTS_OF_LOG));
+  return { data: resolve(data), fsync, segmentBytes, maxLogBytes, snapshotEveryMs };
+}
+
 /** The only shard, in this thread: for sockets of the runtime nothing is won by another. */
-async function serveHere(settings: ShardSettings): Promise<Served> {
-  const shard = await openShard(settings);
+async function serveHere(
+  settings: ShardSettings,
+  log: DataSettings | undefined,
+  report: (line: string) => void,
+): Promise<Served> {
+  const keeper = log && createKeeper(log, settings.engine, ALL_SLOTS);
+  const own = log && { ...log, directory: shardDirectory(log.data, ALL_SLOTS) };
+  const shard = await openShard({ ...settings, log: own }, { ...(keeper && { keeper }), report });
   return {
     addresses: [shard.address],
     info: async () => shard.info(),
     setSecrets: (secrets) => shard.setSecrets(secrets),
-    close: (graceMs) => shard.close(graceMs),
+    snapshot: () => shard.snapshot(),
+    async close(graceMs) {
+      await shard.close(graceMs);
+      await keeper?.stop();
+    },
   };
 }
 
@@ -150,6 +223,7 @@ interface Served {
   readonly addresses: readonly string[];
   info(): Promise<Readonly<Record<string, string | number>>>;
   setSecrets(secrets: Secrets): void;
+  snapshot(): void;
   close(graceMs: number): Promise<void>;
 }
 

@@ -4,6 +4,7 @@ import type { Info } from '../core/info.ts';
 import type { ShardMap } from '../core/slots.ts';
 import type { BlockedThread } from '../transports/transport.ts';
 import { Libc, wake } from './ffi/libc.ts';
+import type { DirectoryKeeper, KeeperTask } from './log/keeper.ts';
 import type { Secrets, ShardSettings } from './shard.ts';
 import { startWorker, type WorkerThread } from './workers.ts';
 
@@ -12,6 +13,9 @@ export type ShardOrder =
   | { readonly kind: 'map'; readonly map: ShardMap }
   | { readonly kind: 'info'; readonly id: number }
   | { readonly kind: 'secrets'; readonly secrets: Secrets }
+  | { readonly kind: 'snapshot' }
+  | { readonly kind: 'done'; readonly id: number; readonly result: unknown }
+  | { readonly kind: 'undone'; readonly id: number; readonly message: string }
   | { readonly kind: 'close'; readonly graceMs: number };
 
 /** What it posts. */
@@ -20,6 +24,8 @@ export type ShardReport =
   | { readonly kind: 'mapped' }
   | { readonly kind: 'failed'; readonly message: string }
   | { readonly kind: 'info'; readonly id: number; readonly info: Info<string | number> }
+  | { readonly kind: 'task'; readonly id: number; readonly task: KeeperTask }
+  | { readonly kind: 'line'; readonly line: string }
   | { readonly kind: 'closed' };
 
 /** How long a shard may take to tell its figures before they are given without it. Unit: milliseconds. */
@@ -30,6 +36,14 @@ const CLOSE_SLACK_MS = 1000;
 
 /** The longest a timer of the runtimes can run. Unit: milliseconds. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** What is done for a shard outside of its thread. */
+export interface ShardThreadServices {
+  /** For its log, if it has one. */
+  readonly keeper?: DirectoryKeeper | undefined;
+  /** Told, in one line, of what an operator has to know. */
+  readonly report: (line: string) => void;
+}
 
 export class ShardThread {
   /** Resolves to the real address; rejects when the shard can't listen, or its thread ends before it does. */
@@ -50,7 +64,7 @@ export class ShardThread {
   #blocked: (BlockedThread & { readonly libc: Libc }) | undefined;
 
   /** `script` is the compiled `shard-worker.ts`, absolute. */
-  constructor(script: string, name: string, settings: ShardSettings) {
+  constructor(script: string, name: string, settings: ShardSettings, services: ShardThreadServices) {
     const listening = deferred<string>();
     const ended = deferred<Error>();
     this.listening = listening.promise;
@@ -73,6 +87,12 @@ export class ShardThread {
             return;
           case 'info':
             this.#asking.get(report.id)?.(report.info);
+            return;
+          case 'task':
+            void this.#do(report.id, services.keeper!.do(report.task));
+            return;
+          case 'line':
+            services.report(report.line);
             return;
           case 'closed':
             this.#onClosed?.();
@@ -143,6 +163,19 @@ export class ShardThread {
     const terminated = this.#thread.terminate();
     this.#wake();
     await terminated;
+  }
+
+  /** Begins a snapshot of everything up to now. */
+  snapshot(): void {
+    if (!this.#hasEnded) this.#post({ kind: 'snapshot' });
+  }
+
+  async #do(id: number, task: Promise<unknown>): Promise<void> {
+    const order: ShardOrder = await task.then(
+      (result) => ({ kind: 'done', id, result }),
+      (error: Error) => ({ kind: 'undone', id, message: error.message }),
+    );
+    if (!this.#hasEnded) this.#post(order);
   }
 
   #post(order: ShardOrder): void {

@@ -1,5 +1,6 @@
 /** What a shard's thread runs: it opens the shard it was given the settings of, and does what the supervisor orders. */
 import { setImmediate } from 'node:timers/promises';
+import { RemoteKeeper } from './log/remote-keeper.ts';
 import { openShard, type ShardSettings } from './shard.ts';
 import type { ShardOrder, ShardReport } from './shard-thread.ts';
 import { thisWorker } from './workers.ts';
@@ -10,7 +11,9 @@ const LAST_ROUNDS = 4;
 const { data, post, onOrder } = thisWorker<ShardSettings, ShardOrder, ShardReport>();
 
 try {
-  const shard = await openShard(data, { ownsThread: true });
+  const keeper = new RemoteKeeper((id, task) => post({ kind: 'task', id, task }));
+  const report = (line: string): void => post({ kind: 'line', line });
+  const shard = await openShard(data, { ownsThread: true, keeper, report });
   onOrder((order) => {
     switch (order.kind) {
       case 'map':
@@ -22,6 +25,15 @@ try {
         return;
       case 'secrets':
         shard.setSecrets(order.secrets);
+        return;
+      case 'snapshot':
+        shard.snapshot();
+        return;
+      case 'done':
+        keeper.done(order.id, order.result);
+        return;
+      case 'undone':
+        keeper.undone(order.id, order.message);
         return;
       case 'close':
         void shard.close(order.graceMs).then(() => post({ kind: 'closed' }));

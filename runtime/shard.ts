@@ -5,10 +5,12 @@ import type { ConnectionLimits } from '../core/server/limits.ts';
 import { Shard } from '../core/server/shard.ts';
 import { ALL_SLOTS, type ShardMap } from '../core/slots.ts';
 import { formatAddress, parseAddress } from '../transports/address.ts';
-import type { BlockedThread, TransportName, TransportOptions } from '../transports/transport.ts';
+import type { BlockedThread, Listener, TransportName, TransportOptions } from '../transports/transport.ts';
 import { createTransport } from '../transports/transports.ts';
 import { currentRuntime } from './choose.ts';
-import { createEngine, type EngineName } from './engine.ts';
+import { createEngine, type Engine, type EngineName } from './engine.ts';
+import type { LogKeeper } from './log/keeper.ts';
+import { ShardLog, type ShardLogSettings } from './log/shard-log.ts';
 import { packageVersion } from './package.ts';
 import { createGuard, type TokenHash } from './tokens.ts';
 
@@ -37,6 +39,8 @@ export interface ShardSettings {
   /** Default: `PROTOCOL_LIMITS` and `DEFAULT_CONNECTION_LIMITS`. */
   readonly limits?: Partial<ServerLimits> | undefined;
   readonly secrets?: Secrets | undefined;
+  /** Where the data is kept. Default: nowhere but in memory. */
+  readonly log?: ShardLogSettings | undefined;
   /**
    * Which of the server's shards this is, counted from 0, and all of them, as far as their addresses are known before they
    * listen. Default: the only one, with all slots, where it listens.
@@ -55,8 +59,17 @@ export interface OpenShard {
   info(): Info<string | number>;
   /** Takes others than before. */
   setSecrets(secrets: Secrets): void;
-  /** As `Listener.close`. */
+  /** Begins a snapshot of everything up to now. Without a log it does nothing. */
+  snapshot(): void;
+  /** As `Listener.close`; then the log is made durable and closed. */
   close(graceMs: number): Promise<void>;
+}
+
+/** What a shard with a log is given besides its settings. */
+export interface LogServices {
+  readonly keeper?: LogKeeper;
+  /** Told, in one line, of what an operator has to know. */
+  readonly report?: (line: string) => void;
 }
 
 /**
@@ -64,7 +77,10 @@ export interface OpenShard {
  * this resolves. Rejects with an `Error` when the address is none or can't be listened at, and when the transport can't run
  * here; the message says why and what would help.
  */
-export async function openShard(settings: ShardSettings, options: TransportOptions = {}): Promise<OpenShard> {
+export async function openShard(
+  settings: ShardSettings,
+  options: TransportOptions & LogServices = {},
+): Promise<OpenShard> {
   const { among, maxFrameBytes, memoryBytesMax, secrets = {} } = settings;
   const { engineLimits, connectionLimits } = divideLimits(settings.limits);
   const runtime = currentRuntime();
@@ -73,13 +89,17 @@ export async function openShard(settings: ShardSettings, options: TransportOptio
   const alone = (url: string): ShardMap => [[ALL_SLOTS.first, ALL_SLOTS.last, url]];
   const open = { map: among?.map ?? alone(formatAddress(asked)) };
   const [first, last] = open.map[among?.shard ?? 0]!;
+  const engine = await createEngine(settings.engine, {
+    slots: { first, last },
+    limits: engineLimits,
+    redo: settings.log !== undefined,
+    ...(settings.eviction === undefined ? {} : { eviction: settings.eviction }),
+    ...(memoryBytesMax === undefined ? {} : { memoryBytesMax }),
+  });
+  const log = settings.log && (await openLog(settings.log, engine, options));
   const shard = new Shard({
-    engine: await createEngine(settings.engine, {
-      slots: { first, last },
-      limits: engineLimits,
-      ...(settings.eviction === undefined ? {} : { eviction: settings.eviction }),
-      ...(memoryBytesMax === undefined ? {} : { memoryBytesMax }),
-    }),
+    engine,
+    log: log?.committer,
     identity: { version: packageVersion, runtime: `${runtime.name}/${runtime.version}`, transport: transport.name },
     now: Date.now,
     shards: () => open.map,
@@ -92,7 +112,15 @@ export async function openShard(settings: ShardSettings, options: TransportOptio
     },
   });
   delayTurns(shard, runtime);
-  const listener = await transport.listen(asked, shard);
+  let listener: Listener;
+  try {
+    listener = await transport.listen(asked, shard);
+  } catch (error) {
+    await log?.close();
+    throw error;
+  }
+  shard.requestTurn = () => listener.requestTurn();
+  log?.listening(listener, () => shard.flush());
   const address = formatAddress(listener.address);
   if (among === undefined) open.map = alone(address);
   return Object.assign(open, {
@@ -101,7 +129,11 @@ export async function openShard(settings: ShardSettings, options: TransportOptio
     setSecrets(renewed: Secrets) {
       shard.guard = guardOf(renewed);
     },
-    close: (graceMs: number) => listener.close(graceMs),
+    snapshot: () => log?.snapshot(),
+    async close(graceMs: number) {
+      await listener.close(graceMs);
+      await log?.close();
+    },
     thread: listener.thread,
   });
 }
@@ -118,4 +150,10 @@ function divideLimits(limits: Partial<ServerLimits> = {}) {
     engineLimits: Object.fromEntries(given.filter(isEngine)) as Partial<EngineLimits>,
     connectionLimits: Object.fromEntries(given.filter((one) => !isEngine(one))) as Partial<ConnectionLimits>,
   };
+}
+
+function openLog(settings: ShardLogSettings, engine: Engine, { keeper, report }: LogServices): Promise<ShardLog> {
+  if (keeper === undefined || report === undefined)
+    throw new TypeError('a log needs a keeper and somebody to report to');
+  return ShardLog.open(settings, { engine, keeper, report, now: Date.now });
 }

@@ -11,6 +11,9 @@ import { addUpInfo, type Info } from '../core/info.ts';
 import { divideSlots, type ShardMap } from '../core/slots.ts';
 import { formatAddress, parseAddress } from '../transports/address.ts';
 import type { Address } from '../transports/transport.ts';
+import { shardDirectory } from './disk/data-directory.ts';
+import { createKeeper, type DirectoryKeeper } from './log/keeper.ts';
+import type { DataSettings } from './log/shard-log.ts';
 import { packageFolder } from './package.ts';
 import type { Secrets, ShardSettings } from './shard.ts';
 import { ShardThread } from './shard-thread.ts';
@@ -27,7 +30,9 @@ const LASTING_MS = 60_000;
 /** What a shard's thread runs. Threads run compiled scripts, also when the rest runs from its sources. */
 const SHARD_SCRIPT = join(packageFolder, 'dist', 'runtime', 'shard-worker.js');
 
-export interface SupervisorOptions extends Omit<ShardSettings, 'among'> {
+export interface SupervisorOptions extends Omit<ShardSettings, 'among' | 'log'> {
+  /** Where each shard keeps its data: in a directory of its own within `data`. Default: nowhere but in memory. */
+  readonly log?: DataSettings | undefined;
   /** How many, 1 or more. The first listens at `listen`, the others beside it: see `shardAddress`. */
   readonly shards: number;
   /** Told, in one line, of each shard that died. What it throws goes to stderr, with the line. */
@@ -41,6 +46,8 @@ export class Supervisor {
   #secrets: Secrets | undefined;
   /** Of all shards, with their real addresses once they listen. */
   #map: ShardMap;
+  /** For the log of each shard, if they have one. */
+  readonly #keepers: readonly (DirectoryKeeper | undefined)[];
   #threads: ShardThread[] = [];
   #closed: Promise<void> | undefined;
   /** Ends the pauses before shards are started again. */
@@ -60,7 +67,10 @@ export class Supervisor {
     this.#options = options;
     this.#secrets = options.secrets;
     const base = parseAddress(options.listen);
-    this.#map = divideSlots(options.shards).map(({ first, last }, shard) => [first, last, shardAddress(base, shard)]);
+    const slots = divideSlots(options.shards);
+    this.#map = slots.map(({ first, last }, shard) => [first, last, shardAddress(base, shard)]);
+    const { log, engine } = options;
+    this.#keepers = slots.map((range) => log && createKeeper(log, engine, range));
   }
 
   /** Where the shards listen, in their order. */
@@ -81,6 +91,11 @@ export class Supervisor {
   setSecrets(secrets: Secrets): void {
     this.#secrets = secrets;
     for (const thread of this.#threads) thread.setSecrets(secrets);
+  }
+
+  /** Begins a snapshot of each shard. */
+  snapshot(): void {
+    for (const thread of this.#threads) thread.snapshot();
   }
 
   /** Closes all shards as `Listener.close` does, and ends their threads. Twice is fine. */
@@ -104,10 +119,17 @@ export class Supervisor {
   }
 
   #startThread(shard: number): ShardThread {
-    const { shards: _, report: __, script = SHARD_SCRIPT, ...settings } = this.#options;
-    const [, , listen] = this.#map[shard]!;
-    const own: ShardSettings = { ...settings, secrets: this.#secrets, listen, among: { shard, map: this.#map } };
-    return new ShardThread(script, `shard ${shard}`, own);
+    const { shards: _, report: __, script = SHARD_SCRIPT, log, ...settings } = this.#options;
+    const [first, last, listen] = this.#map[shard]!;
+    const own: ShardSettings = {
+      ...settings,
+      secrets: this.#secrets,
+      listen,
+      among: { shard, map: this.#map },
+      log: log && { ...log, directory: shardDirectory(log.data, { first, last }) },
+    };
+    const report = (line: string): void => this.#report(line);
+    return new ShardThread(script, `shard ${shard}`, own, { keeper: this.#keepers[shard], report });
   }
 
   /** Starts a shard again, at its address and with its slots, each time it dies. */
@@ -120,10 +142,13 @@ export class Supervisor {
       if (signal.aborted) return;
       if (performance.now() - startedMs > LASTING_MS) pauseMs = RESTART_FIRST_MS;
       const where = `shard ${shard} at ${this.#map[shard]![2]}`;
-      this.#report(`${where} has died and is started again, empty, in ${pauseMs} ms: ${oneLine(cause.message)}`);
+      const holding = this.#keepers[shard] === undefined ? 'empty' : 'from its log';
+      this.#report(`${where} has died and is started again, ${holding}, in ${pauseMs} ms: ${oneLine(cause.message)}`);
       await sleep(pauseMs, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
       pauseMs = Math.min(pauseMs * 2, RESTART_MAX_MS);
+      await this.#keepers[shard]?.stop();
+      if (signal.aborted) return;
       this.#threads[shard] = this.#startThread(shard);
     }
   }
@@ -140,6 +165,7 @@ export class Supervisor {
   async #close(graceMs: number): Promise<void> {
     this.#closing.abort();
     await Promise.all(this.#threads.map((thread) => thread.close(graceMs)));
+    await Promise.all(this.#keepers.map((keeper) => keeper?.stop()));
   }
 }
 

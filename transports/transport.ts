@@ -90,6 +90,11 @@ export interface Listener {
   close(graceMs: number): Promise<void>;
   /** Has `turnEnd` called soon, although nothing was delivered: the handler has work that something else brought. */
   requestTurn(): void;
+  /**
+   * Lets the runtime's event loop go round without a pause, for something that the handler waits for, until what it returns is
+   * called. Default: it goes round in any case.
+   */
+  attend?(): () => void;
   /** What other threads need of a thread that the transport blocks. Default: it blocks none. */
   readonly thread?: BlockedThread | undefined;
   /** Writes files by the way the transport carries bytes. Default: it has nothing better for that than the runtime. */

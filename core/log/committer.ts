@@ -20,8 +20,21 @@ export const FSYNC_POLICIES: readonly FsyncPolicy[] = ['always', 'everysec', 'no
 
 const NOTHING = new Uint8Array(0);
 
+/** Who looks after the files of the log. */
+export interface LogUpkeep {
+  /** A segment is written, synced and closed: the log has gone on in the next. */
+  segmentEnded(batch: LogBatch): void;
+  /** A write or a sync has failed; nothing is recorded until `goOn`. Whoever waited for it is told after this. */
+  failed(error: Error): void;
+  /** Called with each tick of the shard. */
+  tick(nowMs: number): void;
+  /** What INFO tells of the files. */
+  info(): Readonly<Record<string, string | number>>;
+}
+
 export class Committer implements TurnLog {
   host: TurnLogHost | undefined;
+  upkeep: LogUpkeep | undefined;
   readonly policy: FsyncPolicy;
   #log: Log;
   /** Numbers the logs that were gone on with: what comes from the file of one before is of no interest. */
@@ -41,6 +54,8 @@ export class Committer implements TurnLog {
   #isPumping = false;
   #failure: Error | undefined;
   #hasFailed = false;
+  /** Everything is synced, whatever the policy, and then this is called. */
+  #drained: (() => void) | undefined;
   readonly #counters = { logWrites: 0, logSyncs: 0, logBytes: 0, logFailures: 0 };
 
   constructor(log: Log, policy: FsyncPolicy) {
@@ -89,7 +104,8 @@ export class Committer implements TurnLog {
     this.#settled = this.#log.sequence;
   }
 
-  tick(): void {
+  tick(nowMs: number): void {
+    this.upkeep?.tick(nowMs);
     if (this.policy !== 'everysec' || this.#failure !== undefined) return;
     if (this.#isSyncing) this.#isLate = true;
     else this.#syncWritten();
@@ -102,11 +118,28 @@ export class Committer implements TurnLog {
       logRecords: this.#log.sequence,
       logUnsynced: this.#log.sequence - this.#log.durableSequence,
       ...this.#counters,
+      ...this.upkeep?.info(),
     };
+  }
+
+  /**
+   * The last of all: makes everything durable and records that it is. Resolves when that is done, or a failure has made it
+   * pointless.
+   */
+  async close(nowMs: number): Promise<void> {
+    this.#log.endTurn();
+    await this.#drain();
+    if (this.#failure === undefined) {
+      this.#log.sealMark(nowMs);
+      await this.#drain();
+    }
+    if (!this.#isSyncing) this.#log.close();
   }
 
   /** Goes on in another log, after a failure: everything up to its last record is durable. */
   goOn(log: Log): void {
+    // A descriptor that a sync still uses would be another file's by the time it looks.
+    if (!this.#isSyncing) this.#log.close();
     this.#log = log;
     this.#epoch++;
     this.#settled = log.sequence;
@@ -136,7 +169,7 @@ export class Committer implements TurnLog {
   }
 
   #needsSync({ lastOfSegment }: LogBatch): boolean {
-    return lastOfSegment || this.policy === 'always';
+    return lastOfSegment || this.policy === 'always' || this.#drained !== undefined;
   }
 
   #write(batch: LogBatch): void {
@@ -152,6 +185,7 @@ export class Committer implements TurnLog {
   #wrote(batch: LogBatch, sync: boolean, error: Error | undefined): void {
     this.#writing = undefined;
     this.#log.settle(batch);
+    if (batch.lastOfSegment) batch.segment.file.close();
     if (this.#failure !== undefined) return;
     if (error !== undefined) {
       this.#fail(error);
@@ -162,7 +196,7 @@ export class Committer implements TurnLog {
     this.#lastBatch = batch;
     this.#written = batch.sequence;
     if (sync) this.#synced(batch.sequence);
-    if (batch.lastOfSegment) batch.segment.file.close();
+    if (batch.lastOfSegment) this.upkeep?.segmentEnded(batch);
     this.#settle();
   }
 
@@ -171,9 +205,13 @@ export class Committer implements TurnLog {
     const batch = this.#lastBatch;
     if (batch === undefined || batch.sequence <= this.#log.durableSequence || this.#writing !== undefined) return;
     const epoch = this.#epoch;
+    const log = this.#log;
     this.#isSyncing = true;
     batch.segment.file.commit(batch.offset, NOTHING, true, (error) => {
-      if (epoch !== this.#epoch) return;
+      if (epoch !== this.#epoch) {
+        log.close();
+        return;
+      }
       this.#isSyncing = false;
       this.#isLate = false;
       if (this.#failure !== undefined) return;
@@ -197,6 +235,29 @@ export class Committer implements TurnLog {
     if (this.#isPumping) return;
     this.#pump();
     this.#tell(settled);
+    this.#checkDrained();
+  }
+
+  /** Writes and syncs everything that is sealed. */
+  #drain(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#drained = resolve;
+      this.commit();
+      this.#checkDrained();
+    });
+  }
+
+  #checkDrained(): void {
+    if (this.#drained === undefined) return;
+    if (this.#failure === undefined) {
+      if (this.#writing !== undefined || this.#waiting !== undefined || this.#isSyncing) return;
+      if (this.#log.durableSequence < this.#log.sequence) {
+        this.#syncWritten();
+        return;
+      }
+    }
+    this.#drained();
+    this.#drained = undefined;
   }
 
   #fail(error: Error): void {
@@ -204,7 +265,10 @@ export class Committer implements TurnLog {
     this.#hasFailed = true;
     this.#counters.logFailures++;
     this.#waiting = undefined;
-    if (!this.#isPumping) this.host?.failed();
+    this.upkeep?.failed(error);
+    if (this.#isPumping) return;
+    this.host?.failed();
+    this.#checkDrained();
   }
 
   /** Who did not call asks for nothing, and so has to be told. */

@@ -23,6 +23,13 @@ export async function compact(disk: Disk, engine: Engine, before: number): Promi
   return snapshot;
 }
 
+export interface StartOverOptions {
+  /** Of the segment. Default: `DEFAULT_SEGMENT_BYTES`. */
+  readonly segmentBytes?: number;
+  /** Called each time before the engine is used, whose output has to be empty then. */
+  readonly beforeRead?: () => void;
+}
+
 /**
  * Writes the whole state of a shard to new files, after which none of the old ones matters: the way on after a failed write or
  * sync. `engine` holds the state after `position`, and must not change meanwhile; `index` is that of the segment to go on in,
@@ -33,12 +40,12 @@ export async function startOver(
   engine: Engine,
   position: LogPosition,
   index: number,
-  segmentBytes?: number,
-): Promise<PreparedSegment> {
+  { segmentBytes, beforeRead }: StartOverOptions = {},
+): Promise<{ readonly segment: PreparedSegment; readonly snapshot: SnapshotFile }> {
   const segment = await prepareSegment(disk, index, segmentBytes);
-  await writeSnapshot(disk, engine, { ...position, nextSegment: index });
+  const snapshot = await writeSnapshot(disk, engine, { ...position, nextSegment: index }, beforeRead);
   await removeBefore(disk, index);
-  return segment;
+  return { segment, snapshot };
 }
 
 /**

@@ -34,13 +34,19 @@ export const RECORD_HEADER_BYTES = 44;
 export const RECORD_ALIGNMENT_BYTES = 8;
 
 export const SALT_BYTES = 8;
+/** Where a record has its salt. */
+const SALT_OFFSET = 8;
+
 const MAGIC = new TextEncoder().encode('RINGKVLG');
 
 /** What makes a use of a segment's file differ from those before: random bytes. */
 export type Salt = Uint8Array;
 
 export function randomSalt(): Salt {
-  return crypto.getRandomValues(new Uint8Array(SALT_BYTES));
+  const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES));
+  // So that no salt begins like the zeros of an unused segment, which `findSalt` passes over in no time.
+  salt[0] = salt[0]! | 1;
+  return salt;
 }
 
 export interface SegmentHeader {
@@ -162,9 +168,20 @@ export function decodeRecord(
 }
 
 /** Whether a record that starts at `offset` would have this salt. */
-export function hasSalt(bytes: Uint8Array, offset: number, salt: Salt): boolean {
-  for (let i = 0; i < SALT_BYTES; i++) if (bytes[offset + 8 + i] !== salt[i]) return false;
+function hasSalt(bytes: Uint8Array, offset: number, salt: Salt): boolean {
+  for (let i = 0; i < SALT_BYTES; i++) if (bytes[offset + SALT_OFFSET + i] !== salt[i]) return false;
   return true;
+}
+
+/** The first place from `offset` on where a record would have this salt; -1 when there is none. */
+export function findSalt(bytes: Uint8Array, offset: number, salt: Salt): number {
+  for (let from = offset; ; ) {
+    const found = bytes.indexOf(salt[0]!, from + SALT_OFFSET);
+    if (found < 0) return -1;
+    const at = found - SALT_OFFSET;
+    if (at % RECORD_ALIGNMENT_BYTES === 0 && hasSalt(bytes, at, salt)) return at;
+    from = at + 1;
+  }
 }
 
 export function viewOn(bytes: Uint8Array): DataView {

@@ -96,6 +96,11 @@ export class Log {
     return this.#segment;
   }
 
+  /** Bytes of records in that segment. */
+  get segmentBytes(): number {
+    return this.#offset - SEGMENT_HEADER_BYTES;
+  }
+
   /** Whether `addSegment` should be called: there is none to go on in when this one is full. */
   get needsSegment(): boolean {
     return this.#nextSegments.length === 0;
@@ -152,6 +157,21 @@ export class Log {
     if (closed !== undefined) return closed;
     if (this.#sealed === 0) return undefined;
     return this.#cut(false);
+  }
+
+  /**
+   * Ends the segment here, if it has records and there is another one to go on in: what was recorded up to now does not share
+   * its file with what comes. Returns whether there is nothing in it, so that all before it has ended.
+   */
+  endSegment(): boolean {
+    this.endTurn();
+    if (this.#offset > SEGMENT_HEADER_BYTES) this.#changeSegment();
+    return this.#offset === SEGMENT_HEADER_BYTES;
+  }
+
+  /** Closes the files that it would go on in. Nothing MUST be under way on them. */
+  close(): void {
+    for (const { file } of [this.#segment, ...this.#nextSegments.splice(0)]) file.close();
   }
 
   /** A batch was committed, or given up: its buffer is used again. */

@@ -20,7 +20,7 @@ import {
 import {
   decodeRecord,
   decodeSegmentHeader,
-  hasSalt,
+  findSalt,
   RECORD_ALIGNMENT_BYTES,
   RECORD_HEADER_BYTES,
   type RecordFault,
@@ -122,13 +122,14 @@ export async function countRecords(disk: Disk, { name }: LogFile, offset: number
 /** The whole records of a use of a segment, whatever lies between them. */
 function* wholeRecords(bytes: Uint8Array, from: number, salt: Salt): Generator<{ record: RecordHeader; at: number }> {
   const view = viewOn(bytes);
-  for (let at = from; at + RECORD_HEADER_BYTES <= bytes.length; ) {
-    const record = hasSalt(bytes, at, salt) ? decodeRecord(bytes, view, at, salt) : 'none';
-    if (typeof record === 'string') at += RECORD_ALIGNMENT_BYTES;
-    else {
-      yield { record, at };
-      at += recordBytes(record.bodyBytes);
-    }
+  for (let at = findSalt(bytes, from, salt); at >= 0; ) {
+    const record = decodeRecord(bytes, view, at, salt);
+    if (typeof record !== 'string') yield { record, at };
+    at = findSalt(
+      bytes,
+      at + (typeof record === 'string' ? RECORD_ALIGNMENT_BYTES : recordBytes(record.bodyBytes)),
+      salt,
+    );
   }
 }
 

@@ -27,13 +27,18 @@ export interface SnapshotFile extends SnapshotPosition {
  * Writes a snapshot of all that `engine` holds, which must not change meanwhile, and makes it durable under its name. Between
  * its writes, others run. Throws what the disk throws; then at most a file `.tmp` is left.
  */
-export async function writeSnapshot(disk: Disk, engine: Engine, position: SnapshotPosition): Promise<SnapshotFile> {
+export async function writeSnapshot(
+  disk: Disk,
+  engine: Engine,
+  position: SnapshotPosition,
+  beforeRead: () => void = () => {},
+): Promise<SnapshotFile> {
   const name = fileName(position.nextSegment, 'snapshot');
   const temporary = fileName(position.nextSegment, 'tmp');
   if ((await disk.list()).includes(temporary)) await disk.remove(temporary);
   const bytes = await closing(await disk.open(temporary, { create: true }), async (file) => {
     const writer = new SnapshotWriter(file, position, engine.redoTimeMs);
-    for (const body of setsOf(engine, engine.redoTimeMs)) await writer.block(body);
+    for (const body of setsOf(engine, engine.redoTimeMs, beforeRead)) await writer.block(body);
     await writer.block(new Uint8Array());
     await file.sync();
     return writer.bytes;
@@ -70,10 +75,11 @@ class SnapshotWriter {
 }
 
 /** Payloads that set every key of the engine, when they are executed at the same time. Each is lent until the next. */
-function* setsOf(engine: Engine, nowMs: number): Generator<Uint8Array> {
+function* setsOf(engine: Engine, nowMs: number, beforeRead: () => void): Generator<Uint8Array> {
   const sets = new SetsWriter();
   let cursor = 0n;
   do {
+    beforeRead();
     const scan = new Reader(ask(engine, nowMs, [(writer) => writeScan(writer, cursor)]));
     scan.arrayHeader();
     scan.arrayHeader();
@@ -83,12 +89,17 @@ function* setsOf(engine: Engine, nowMs: number): Generator<Uint8Array> {
     const questions = keys.flatMap((key) => [keyOperation(Op.TTL, key), keyOperation(Op.GET, key)]);
     const answers = new Reader(ask(engine, nowMs, questions));
     answers.arrayHeader();
+    // What the engine holds does not change meanwhile, but its time goes on.
+    const passedMs = BigInt(engine.redoTimeMs - nowMs);
     for (const key of keys) {
       const ttlMs = answers.integer();
       let value = anyValue(answers);
       // An error, that the reply would become too long; or a value that looks like one. Asked for alone, the value comes.
-      if (readError(value, 0, value.length)) value = valueAlone(engine, nowMs, key);
-      sets.add(key, value, ttlMs!);
+      if (readError(value, 0, value.length)) {
+        beforeRead();
+        value = valueAlone(engine, nowMs, key);
+      }
+      sets.add(key, value, ttlMs! < 0n ? ttlMs! : ttlMs! + passedMs);
       if (sets.bytes >= BLOCK_BYTES) yield sets.take();
     }
   } while (cursor !== 0n);
@@ -152,7 +163,7 @@ function ask(engine: Engine, nowMs: number, operations: readonly OperationWriter
   const input = engine.reserveInput(request.length);
   engine.memory.set(request, input);
   const before = engine.outputBytes;
-  engine.execute(input, request.length, nowMs);
+  engine.replay(input, request.length, nowMs);
   const start = engine.outputOffset + before + FRAME_HEADER_BYTES;
   const reply = engine.memory.slice(start, engine.outputOffset + engine.outputBytes);
   engine.clearOutput();

@@ -3,14 +3,25 @@
  * that a server starts without what only the others need.
  */
 import { type EngineName, type Eviction, MAX_ENGINE_BYTES } from '../../core/engine/engine.ts';
+import { FSYNC_POLICIES } from '../../core/log/committer.ts';
 import { DEFAULT_MAX_FRAME_BYTES, MAX_REPLY_BYTES } from '../../core/protocol.ts';
 import { formatAddress, parseAddress } from '../../transports/address.ts';
 import type { TransportName } from '../../transports/transport.ts';
-import { DEFAULT_ADDRESS, MAX_SHARDS } from '../defaults.ts';
+import { DEFAULT_ADDRESS, DEFAULT_MAX_LOG_BYTES, MAX_LOG_BYTES_MIN, MAX_SHARDS } from '../defaults.ts';
 import { RUNTIME_NAMES } from '../runtime.ts';
 import { type Command, type CommandGroup, defineCommand } from './cli.ts';
 import { usageError } from './errors.ts';
-import { choice, type Flag, flag, formatSize, integerOrAuto, optionalFlag, size, switchFlag } from './flags.ts';
+import {
+  choice,
+  type Flag,
+  flag,
+  formatSize,
+  integer,
+  integerOrAuto,
+  optionalFlag,
+  size,
+  switchFlag,
+} from './flags.ts';
 import { limitFlags, limitsOf } from './limit-flags.ts';
 
 /** The transports that reach other processes, which `memory` does not. */
@@ -75,6 +86,30 @@ const serveCommand = defineCommand({
       choice<Eviction>(['none', 'clock']),
       'none',
     ),
+    data: optionalFlag(
+      'dir',
+      'Keep the data in this directory, and serve again what it holds',
+      String,
+      'in memory alone: a cache',
+    ),
+    fsync: flag(
+      'policy',
+      'With --data, make a write durable always (before it is answered), everysec (within a second) or no (when the system likes)',
+      choice(FSYNC_POLICIES),
+      'everysec',
+    ),
+    maxLog: flag(
+      'size',
+      "With --data, make a snapshot when a shard's log has more",
+      size(MAX_LOG_BYTES_MIN, Number.MAX_SAFE_INTEGER),
+      formatSize(DEFAULT_MAX_LOG_BYTES),
+    ),
+    snapshotEvery: flag(
+      'seconds',
+      'With --data, make a snapshot so long after the last one, if there were writes; 0 for never',
+      integer(0, 1_000_000_000),
+      '0',
+    ),
     shards: flag(
       'count',
       'Divide the keys over so many threads, which listen at ports side by side; auto: one for each core',
@@ -95,6 +130,7 @@ const serveCommand = defineCommand({
     'serve --listen tcp://127.0.0.1:7465 --max-memory 2g --eviction clock',
     'serve --listen unix:/run/ringkv.sock',
     'serve --shards auto',
+    'serve --data /var/lib/ringkv --fsync always',
     'serve --runtime bun --transport bun   # without io_uring',
     'serve --listen ws://127.0.0.1:7464   # for browsers',
     'serve --listen tcp://127.0.0.1:0   # the ready line on stdout tells the port',
@@ -117,6 +153,10 @@ const serveCommand = defineCommand({
       tokens: context.runtime.env.RINGKV_TOKEN,
       insecure,
       limits: limitsOf(values),
+      data: values.data,
+      fsync: values.fsync,
+      maxLogBytes: values.maxLog,
+      snapshotEveryMs: values.snapshotEvery * 1000,
     };
     const { serve } = await import('./serve.ts');
     return serve(options, context.runtime);
@@ -147,6 +187,17 @@ const shellCommand = defineCommand({
     }
     const { shell } = await import('./shell.ts');
     return shell({ address: connect, transport, tokenFile }, words, context.runtime);
+  },
+});
+
+const snapshotCommand = defineCommand({
+  name: 'snapshot',
+  about: 'Have the server that uses a data directory make a snapshot, after which its log is short',
+  flags: { data: optionalFlag('dir', 'The directory that the server was given', String, 'none: it has to be given') },
+  examples: ['snapshot --data /var/lib/ringkv'],
+  async run({ data }) {
+    if (data === undefined) throw usageError('--data says which directory');
+    return (await import('./snapshot.ts')).snapshot(data);
   },
 });
 
@@ -193,6 +244,7 @@ const benchGroup: CommandGroup = {
 export const commands: readonly (Command | CommandGroup)[] = [
   serveCommand,
   shellCommand,
+  snapshotCommand,
   doctorCommand,
   repairCommand,
   benchGroup,

@@ -30,12 +30,16 @@ export async function serve({ transport: name, ...given }: ServeOptions, runtime
   const server = await startServer(options).catch((error: unknown) => {
     throw new CommandError(messageOf(error));
   });
-  process.stderr.write('ringkv is a cache here: what it holds is in memory only, nothing is kept on disk\n');
+  if (server.data === undefined) {
+    process.stderr.write('ringkv is a cache here: what it holds is in memory only, nothing is kept on disk\n');
+  }
   process.stdout.write(
     `ringkv ${packageVersion} ready ${server.address} transport=${server.transport} ` +
-      `runtime=${runtime.name}/${runtime.version} engine=${server.engine} pid=${runtime.pid}${shardsField(server)}\n`,
+      `runtime=${runtime.name}/${runtime.version} engine=${server.engine} pid=${runtime.pid}` +
+      `${shardsField(server)}${dataFields(server, given)}\n`,
   );
   reloadOnHangUp(runtime, server);
+  runtime.onSignal('SIGUSR2', () => server.snapshot());
   await stopped;
   await server.close();
   return ExitCode.OK;
@@ -60,6 +64,11 @@ function choose(runtime: Runtime, listen: string | undefined): TransportName {
 
 function shardsField({ addresses }: Server): string {
   return addresses.length === 1 ? '' : ` shards=${addresses.length}`;
+}
+
+/** The directory comes last, since there may be blanks in it. */
+function dataFields({ data }: Server, { fsync }: Pick<ServerOptions, 'fsync'>): string {
+  return data === undefined ? ' data=none' : ` fsync=${fsync} data=${data}`;
 }
 
 /** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */

@@ -44,7 +44,7 @@ export class DirectoryDisk implements Disk {
   }
 
   /** Opens a segment to be committed to. */
-  openForCommits(name: string): CommitFile {
+  openForCommits(name: string): DescriptorCommitFile {
     return new DescriptorCommitFile(fs.openSync(join(this.path, name), 'r+'));
   }
 }
@@ -123,26 +123,26 @@ class DescriptorFile implements DiskFile {
  * Writes to the page cache while the caller waits, which takes microseconds, and leaves the waiting for the disk to the
  * runtime's threads.
  */
-class DescriptorCommitFile implements CommitFile {
-  readonly #descriptor: number;
+export class DescriptorCommitFile implements CommitFile {
+  readonly descriptor: number;
 
   constructor(descriptor: number) {
-    this.#descriptor = descriptor;
+    this.descriptor = descriptor;
   }
 
   commit(offset: number, bytes: Uint8Array, sync: boolean, done: (error?: Error) => void): void {
     try {
-      writeAllSync(this.#descriptor, offset, bytes);
+      writeAllSync(this.descriptor, offset, bytes);
     } catch (error) {
       done(error as Error);
       return;
     }
-    if (sync) fs.fdatasync(this.#descriptor, (error) => done(error ?? undefined));
+    if (sync) fs.fdatasync(this.descriptor, (error) => done(error ?? undefined));
     else done();
   }
 
   close(): void {
-    fs.closeSync(this.#descriptor);
+    fs.closeSync(this.descriptor);
   }
 }
 

@@ -61,6 +61,15 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
   throw new DirectoryLockedError(`${directory} is being locked by others at the same time`, 0);
 }
 
+/** The process of this machine that has a directory; undefined when none has. */
+export async function localHolder(directory: string): Promise<number | undefined> {
+  const holder = parseHolder((await readText(join(directory, LOCK_NAME))) ?? '');
+  if (holder === undefined) return undefined;
+  const own = await describeProcess();
+  const isHere = holder.host === own.host && holder.boot === own.boot && holder.namespace === own.namespace;
+  return isHere && isAlive(holder.pid) && (await startOf(holder.pid)) === holder.started ? holder.pid : undefined;
+}
+
 /** Whether `path` did not exist, and is the same file as `draft` now. */
 async function linked(draft: string, path: string): Promise<boolean> {
   try {

@@ -44,6 +44,9 @@ export interface Ready {
   readonly pid: number;
   /** Of several; undefined when there is one. */
   readonly shards?: number;
+  /** Where the data is kept, and how; undefined when it is in memory alone. */
+  readonly data?: string;
+  readonly fsync?: string;
 }
 
 export interface ServerChild {
@@ -51,13 +54,15 @@ export interface ServerChild {
   readonly ready: Ready;
 }
 
-const READY_LINE = /^ringkv (\S+) ready (\S+) transport=(\S+) runtime=(\S+) engine=(\S+) pid=(\d+)(?: shards=(\d+))?$/;
+const READY_LINE =
+  /^ringkv (\S+) ready (\S+) transport=(\S+) runtime=(\S+) engine=(\S+) pid=(\d+)(?: shards=(\d+))?(?: fsync=(\S+))? data=(.+)$/;
 
 /** Starts `serve` on a free port of loopback, unless `args` say where, and waits for its ready line. */
 export async function startServe(args: readonly string[] = [], options: RunOptions = {}): Promise<ServerChild> {
   const where = args.includes('--listen') ? [] : ['--listen', 'tcp://127.0.0.1:0'];
   const child = startChild(options.runtime ?? node, options.script ?? entry, ['serve', ...where, ...args], options);
-  const [, version, address, transport, runtime, engine, pid, shards] = await child.waitForLine(READY_LINE);
+  const [, version, address, transport, runtime, engine, pid, shards, fsync, data] =
+    await child.waitForLine(READY_LINE);
   return {
     child,
     ready: {
@@ -68,6 +73,7 @@ export async function startServe(args: readonly string[] = [], options: RunOptio
       engine: engine!,
       pid: Number(pid),
       ...(shards === undefined ? {} : { shards: Number(shards) }),
+      ...(fsync === undefined ? {} : { fsync, data: data! }),
     },
   };
 }

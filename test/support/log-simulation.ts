@@ -148,7 +148,7 @@ export class Simulation {
       this.#nowMs += random.pick([0, 0, 1, 5, 100]);
       if (this.#committer.failure === undefined) this.#turn();
       if (random.chance(0.5)) this.#committer.commit();
-      if (random.chance(0.1)) this.#committer.tick();
+      if (random.chance(0.1)) this.#committer.tick(this.#nowMs);
       if (random.chance(0.6)) this.#syncs.shift()?.();
       this.#prepare();
       if (random.chance(0.1)) this.#compact();
@@ -212,7 +212,8 @@ export class Simulation {
     const { position } = this.#log;
     try {
       const index = this.#lastSegment + 1;
-      const segment = await startOver(this.#machine.disk, this.#engine, position, index, this.#segmentBytes);
+      const options = { segmentBytes: this.#segmentBytes };
+      const { segment } = await startOver(this.#machine.disk, this.#engine, position, index, options);
       this.#log = new Log(this.#open(segment), position);
       this.#committer.goOn(this.#log);
       this.#snapshotSegment = segment.index;

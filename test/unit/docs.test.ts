@@ -237,7 +237,7 @@ describe('sessions', () => {
       .filter((line) => line.includes(' ready '));
     expect(ready.length).toBeGreaterThan(0);
     const { version } = server.ready;
-    const form = /^ringkv (\S+) ready tcp:\S+ transport=\w+ runtime=\w+\/[\d.]+ engine=\w+ pid=\d+$/;
+    const form = /^ringkv (\S+) ready tcp:\S+ transport=\w+ runtime=\w+\/[\d.]+ engine=\w+ pid=\d+ data=none$/;
     for (const line of ready) expect(form.exec(line)?.[1], line).toBe(version);
   });
 });

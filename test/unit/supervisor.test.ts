@@ -54,7 +54,8 @@ async function kill(): Promise<void> {
 }
 
 function startThread(): ShardThread {
-  const thread = new ShardThread(shardScript, 'shard', { listen: options.listen, transport: 'node', engine: 'map' });
+  const settings = { listen: options.listen, transport: 'node', engine: 'map' } as const;
+  const thread = new ShardThread(shardScript, 'shard', settings, { report() {} });
   opened = [thread];
   return thread;
 }

@@ -88,6 +88,7 @@ export class Hub {
     return {
       address,
       requestTurn: () => listener.requestTurn(),
+      attend: () => loop.attend(),
       thread: loop.handOver(),
       files,
       close(graceMs) {

@@ -109,6 +109,8 @@ export class Loop {
   #rounds = 0;
   /** Requests on the loop's own account that are under way. */
   #armed = 0;
+  /** How many want the event loop to go round. */
+  #attended = 0;
   #quietWaits = 0;
   #isRunning = false;
   #isClosing = false;
@@ -223,6 +225,16 @@ export class Loop {
     this.#roundsAsked = MESSAGE_ROUNDS;
   }
 
+  /** Until what it returns is called, a thread of its own returns to its event loop after every turn, and never waits. */
+  attend(): () => void {
+    this.#attended++;
+    let isOver = false;
+    return () => {
+      if (!isOver) this.#attended--;
+      isOver = true;
+    };
+  }
+
   readonly #run = (): void => {
     this.#look = undefined;
     if (!this.#isNeeded()) {
@@ -244,7 +256,7 @@ export class Loop {
   #turnUntilReturn(): void {
     let turns = 0;
     do this.#turn();
-    while (++turns < TURNS_MAX && this.#rounds === 0 && this.#roundsAsked === 0 && this.#isNeeded());
+    while (++turns < TURNS_MAX && this.#rounds === 0 && this.#roundsAsked + this.#attended === 0 && this.#isNeeded());
     this.#rounds = Math.max(this.#rounds - 1, this.#roundsAsked, 0);
     this.#roundsAsked = 0;
   }
@@ -296,7 +308,7 @@ export class Loop {
 
   /** Hands over what is ready and waits, as long as that is right here and now. */
   #wait(): void {
-    const isBusy = this.#isHasty || this.#rounds > 0 || this.#turnEnds.length > 0;
+    const isBusy = this.#isHasty || this.#rounds + this.#attended > 0 || this.#turnEnds.length > 0;
     this.#isHasty = false;
     if (this.#ownsThread || isBusy) this.#enter(isBusy ? 0 : 1);
     else if (this.#quietWaits < QUIET_WAITS) this.#enter(1, SHARED_WAIT_MS);

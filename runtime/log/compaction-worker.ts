@@ -1,0 +1,25 @@
+/** What the thread of a compaction runs. */
+import os from 'node:os';
+import { compact } from '../../core/log/compaction.ts';
+import { DirectoryDisk } from '../disk/directory.ts';
+import { createEngine } from '../engine.ts';
+import { thisWorker } from '../workers.ts';
+import type { CompactionOrder, CompactionReport } from './keeper.ts';
+
+/** Of this thread alone, so that those that serve come first. */
+const NICENESS = 10;
+
+const { data, post } = thisWorker<CompactionOrder, never, CompactionReport>();
+
+try {
+  os.setPriority(0, NICENESS);
+} catch {
+  // It takes turns with the others then.
+}
+try {
+  const engine = await createEngine(data.engine, { redo: true, slots: data.slots });
+  const snapshot = await compact(new DirectoryDisk(data.directory), engine, data.before);
+  post({ kind: 'done', snapshot });
+} catch (error) {
+  post({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
+}

@@ -1,0 +1,102 @@
+/**
+ * What is done for a shard's log elsewhere than on its thread, one thing at a time: preparing segments, which writes them full
+ * of zeros, and compaction, which has a thread of its own.
+ */
+import { join } from 'node:path';
+import type { EngineName } from '../../core/engine/engine.ts';
+import { type PreparedSegment, prepareSegment } from '../../core/log/segments.ts';
+import type { SnapshotFile } from '../../core/log/snapshot-write.ts';
+import type { SlotRange } from '../../core/slots.ts';
+import { shardDirectory } from '../disk/data-directory.ts';
+import { DirectoryDisk } from '../disk/directory.ts';
+import { packageFolder } from '../package.ts';
+import { startWorker, type WorkerThread } from '../workers.ts';
+import type { DataSettings } from './shard-log.ts';
+
+/** What a shard asks for. */
+export interface LogKeeper {
+  /** Prepares a segment, which lies ready once this resolves. Rejects with what the disk throws. */
+  prepare(index: number): Promise<PreparedSegment>;
+  /** Puts a snapshot in the place of everything before a segment; all of that has ended. Rejects likewise. */
+  compact(before: number): Promise<SnapshotFile>;
+}
+
+/** The same, asked for by a message from the shard's thread. */
+export type KeeperTask =
+  | { readonly kind: 'prepare'; readonly index: number }
+  | { readonly kind: 'compact'; readonly before: number };
+
+/** What a compaction is told. Plain data, for its thread. */
+export interface CompactionOrder {
+  readonly directory: string;
+  readonly engine: EngineName;
+  readonly slots: SlotRange;
+  readonly before: number;
+}
+
+export type CompactionReport =
+  | { readonly kind: 'done'; readonly snapshot: SnapshotFile }
+  | { readonly kind: 'failed'; readonly message: string };
+
+export interface KeeperSettings extends Omit<CompactionOrder, 'before'> {
+  /** Of the segments. */
+  readonly segmentBytes: number;
+}
+
+/** Threads run compiled scripts, also when the rest runs from its sources. */
+const COMPACTION_SCRIPT = join(packageFolder, 'dist', 'runtime', 'log', 'compaction-worker.js');
+
+export class DirectoryKeeper implements LogKeeper {
+  readonly #settings: KeeperSettings;
+  readonly #disk: DirectoryDisk;
+  #preparing: Promise<unknown> = Promise.resolve();
+  #compacting: WorkerThread<never> | undefined;
+
+  constructor(settings: KeeperSettings) {
+    this.#settings = settings;
+    this.#disk = new DirectoryDisk(settings.directory);
+  }
+
+  prepare(index: number): Promise<PreparedSegment> {
+    const prepare = (): Promise<PreparedSegment> => prepareSegment(this.#disk, index, this.#settings.segmentBytes);
+    const prepared = this.#preparing.then(prepare, prepare);
+    this.#preparing = prepared.catch(() => {});
+    return prepared;
+  }
+
+  compact(before: number): Promise<SnapshotFile> {
+    const { segmentBytes: _, ...settings } = this.#settings;
+    return new Promise((resolve, reject) => {
+      const order: CompactionOrder = { ...settings, before };
+      this.#compacting = startWorker<CompactionOrder, never, CompactionReport>(COMPACTION_SCRIPT, 'compaction', order, {
+        report(report) {
+          if (report.kind === 'done') resolve(report.snapshot);
+          else reject(new Error(report.message));
+        },
+        ended: (cause) => {
+          this.#compacting = undefined;
+          reject(cause);
+        },
+      });
+    });
+  }
+
+  do(task: KeeperTask): Promise<PreparedSegment | SnapshotFile> {
+    return task.kind === 'prepare' ? this.prepare(task.index) : this.compact(task.before);
+  }
+
+  /** Resolves when nothing is being done in the directory any more; what was asked for may be left undone. */
+  async stop(): Promise<void> {
+    await this.#compacting?.terminate();
+    await this.#preparing;
+  }
+}
+
+/** What looks after the log of the shard with these slots. */
+export function createKeeper(
+  { data, segmentBytes }: DataSettings,
+  engine: EngineName,
+  slots: SlotRange,
+): DirectoryKeeper {
+  return new DirectoryKeeper({ directory: shardDirectory(data, slots), engine, slots, segmentBytes });
+}

@@ -1,0 +1,340 @@
+/**
+ * The log of one shard on its thread: recovered and opened, gone on with segment after segment, compacted when it has grown,
+ * and written anew after a failure.
+ */
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { clearTimeout, setTimeout } from 'node:timers';
+import type { Engine } from '../../core/engine/engine.ts';
+import { Committer, type FsyncPolicy, type LogUpkeep } from '../../core/log/committer.ts';
+import { startOver } from '../../core/log/compaction.ts';
+import { Log, type LogBatch, type LogSegment } from '../../core/log/log.ts';
+import { type Recovered, recover } from '../../core/log/recovery.ts';
+import { type PreparedSegment, prepareSegment } from '../../core/log/segments.ts';
+import type { SnapshotFile } from '../../core/log/snapshot-write.ts';
+import type { FileWriter } from '../../transports/transport.ts';
+import { DirectoryDisk, syncDirectory } from '../disk/directory.ts';
+import { RingCommitFile } from './commit-file.ts';
+import type { LogKeeper } from './keeper.ts';
+
+/** Pause before the state is written anew after a failure, or before something else is tried again; it doubles. Unit: milliseconds. */
+const RETRY_FIRST_MS = 100;
+
+/** Longest pause. Unit: milliseconds. */
+const RETRY_MAX_MS = 10_000;
+
+/** Plain data, so that it can be given to a thread. */
+export interface ShardLogSettings {
+  /** The shard's own. It is made if it is not there. */
+  readonly directory: string;
+  readonly fsync: FsyncPolicy;
+  readonly segmentBytes: number;
+  /** With more than this in the log, a snapshot takes the place of what it holds. Unit: bytes. */
+  readonly maxLogBytes: number;
+  /** A snapshot is made so long after the one before, if anything was written since; 0 for never. Unit: milliseconds. */
+  readonly snapshotEveryMs: number;
+}
+
+/** Where and how a server keeps its data. */
+export interface DataSettings extends Omit<ShardLogSettings, 'directory'> {
+  /** Absolute; it is there. */
+  readonly data: string;
+}
+
+/** What the log needs of its surroundings. */
+export interface LogSurroundings {
+  readonly engine: Engine;
+  readonly keeper: LogKeeper;
+  /** Told, in one line, of what an operator has to know. */
+  readonly report: (line: string) => void;
+  readonly now: () => number;
+}
+
+/** What the transport gives, once it listens. */
+export interface LogTransport {
+  readonly files?: FileWriter | undefined;
+  attend?(): () => void;
+}
+
+export class ShardLog implements LogUpkeep {
+  readonly committer: Committer;
+  readonly #settings: ShardLogSettings;
+  readonly #surroundings: LogSurroundings;
+  readonly #disk: DirectoryDisk;
+  readonly #recovery: Readonly<Record<string, number>>;
+  #transport: LogTransport = {};
+  #log: Log;
+  /** The greatest index of a segment that was asked for. */
+  #lastIndex: number;
+  #isPreparing = false;
+  /** Of the segments that have ended since the last snapshot. */
+  #endedBytes: number;
+  #lastSnapshot: SnapshotFile | undefined;
+  #lastSnapshotMs: number;
+  /** The last segment that has ended. */
+  #endedIndex: number;
+  /** A snapshot is to be made of everything up to now. */
+  #isSnapshotDue = false;
+  /** The snapshot is to have everything before this segment, which the log has gone on in; undefined when none is being made. */
+  #cut: number | undefined;
+  #isCompacting = false;
+  #snapshots = 0;
+  /** What was tried and failed is not tried again before this. */
+  #nextTryMs = 0;
+  #retryMs = RETRY_FIRST_MS;
+  #retry: NodeJS.Timeout | undefined;
+  #isClosed = false;
+  #flush: () => void = () => {};
+
+  /**
+   * Rebuilds the state in `engine`, which is empty and collects redo bytes, and opens the log to go on. Rejects with a
+   * `LogError` when the log is damaged, and with what the disk throws.
+   */
+  static async open(settings: ShardLogSettings, surroundings: LogSurroundings): Promise<ShardLog> {
+    const { directory, segmentBytes } = settings;
+    const { engine, now, report } = surroundings;
+    await mkdir(directory, { recursive: true });
+    await syncDirectory(dirname(directory));
+    const disk = new DirectoryDisk(directory);
+    const startMs = now();
+    const recovered = await recover(disk, engine);
+    const recoveryMs = now() - startMs;
+    for (const line of recoveryLines(directory, recovered)) report(line);
+    const segment = await prepareSegment(disk, recovered.nextSegment, segmentBytes);
+    return new ShardLog(settings, surroundings, { disk, recovered, recoveryMs, segment });
+  }
+
+  private constructor(
+    settings: ShardLogSettings,
+    surroundings: LogSurroundings,
+    opened: {
+      readonly disk: DirectoryDisk;
+      readonly recovered: Recovered;
+      readonly recoveryMs: number;
+      readonly segment: PreparedSegment;
+    },
+  ) {
+    const { recovered, segment } = opened;
+    this.#settings = settings;
+    this.#surroundings = surroundings;
+    this.#disk = opened.disk;
+    this.#recovery = {
+      recoveredRecords: recovered.records,
+      recoveredBytes: recovered.logBytes + (recovered.snapshot?.bytes ?? 0),
+      recoveryMs: opened.recoveryMs,
+      tornRecords: recovered.torn?.records ?? 0,
+      tornBytes: recovered.torn?.bytes ?? 0,
+    };
+    this.#lastIndex = segment.index;
+    this.#endedIndex = segment.index - 1;
+    this.#endedBytes = recovered.logBytes;
+    this.#lastSnapshot = recovered.snapshot;
+    this.#lastSnapshotMs = surroundings.now();
+    this.#log = new Log(this.#open(segment), recovered.position);
+    this.committer = new Committer(this.#log, settings.fsync);
+    this.committer.upkeep = this;
+    this.#prepareNext();
+  }
+
+  /**
+   * The transport listens: from now on its ring may be used, if it has one. `flush` empties the engine's output, since others
+   * are going to use it.
+   */
+  listening(transport: LogTransport, flush: () => void): void {
+    this.#transport = transport;
+    this.#flush = flush;
+  }
+
+  /** Makes a snapshot of everything up to now, in the background. */
+  snapshot(): void {
+    this.#isSnapshotDue = true;
+    this.#upkeep(this.#surroundings.now());
+  }
+
+  segmentEnded({ segment, offset, bytes }: LogBatch): void {
+    this.#endedIndex = segment.index;
+    this.#endedBytes += offset + bytes.length;
+    this.#compactWhenEnded();
+    this.#upkeep(this.#surroundings.now());
+  }
+
+  tick(nowMs: number): void {
+    const { maxLogBytes, snapshotEveryMs } = this.#settings;
+    const isOld = snapshotEveryMs > 0 && nowMs - this.#lastSnapshotMs >= snapshotEveryMs;
+    if (isOld) this.#lastSnapshotMs = nowMs;
+    if (isOld || this.#bytes > maxLogBytes) this.#isSnapshotDue = true;
+    this.#upkeep(nowMs);
+  }
+
+  failed(error: Error): void {
+    this.#surroundings.report(
+      `the log in ${this.#disk.path} has failed (${error.message}): writes answer LOG until everything is written anew`,
+    );
+    this.#retryMs = RETRY_FIRST_MS;
+    this.#startOverLater();
+  }
+
+  info(): Readonly<Record<string, string | number>> {
+    return {
+      logFileBytes: this.#bytes,
+      snapshots: this.#snapshots,
+      snapshotBytes: this.#lastSnapshot?.bytes ?? 0,
+      snapshotIsRunning: this.#isCompacting ? 1 : 0,
+      ...this.#recovery,
+    };
+  }
+
+  /** Makes everything durable and closes the files. Nothing MUST be executed any more. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#retry);
+    await this.committer.close(this.#surroundings.now());
+  }
+
+  /** Bytes of the log that the last snapshot does not have. */
+  get #bytes(): number {
+    return this.#endedBytes + this.#log.segmentBytes;
+  }
+
+  #open(segment: PreparedSegment): LogSegment {
+    const { index, salt, sizeBytes, name } = segment;
+    const file = new RingCommitFile(this.#disk.openForCommits(name), () => this.#transport.files);
+    return { index, salt, sizeBytes, file };
+  }
+
+  /** Does what is due, as far as it can be done now. */
+  #upkeep(nowMs: number): void {
+    if (this.#isClosed || this.committer.failure !== undefined || nowMs < this.#nextTryMs) return;
+    this.#prepareNext();
+    // It waits for the next segment to be prepared, if this one has records.
+    if (!this.#isSnapshotDue || this.#cut !== undefined || !this.#log.endSegment()) return;
+    this.#isSnapshotDue = false;
+    this.#cut = this.#log.segment.index;
+    this.committer.commit();
+    this.#compactWhenEnded();
+  }
+
+  #prepareNext(): void {
+    const log = this.#log;
+    if (this.#isPreparing || this.#isClosed || !log.needsSegment) return;
+    this.#isPreparing = true;
+    const index = ++this.#lastIndex;
+    this.#surroundings.keeper.prepare(index).then(
+      (segment) => {
+        this.#isPreparing = false;
+        if (this.#isClosed || log !== this.#log) return;
+        log.addSegment(this.#open(segment));
+        this.#succeeded();
+        this.#upkeep(this.#surroundings.now());
+      },
+      (error: Error) => {
+        this.#isPreparing = false;
+        this.#lastIndex--;
+        this.#postpone(`no further segment could be prepared in ${this.#disk.path}`, error);
+      },
+    );
+  }
+
+  #compactWhenEnded(): void {
+    const before = this.#cut;
+    if (before === undefined || this.#isCompacting || this.#endedIndex < before - 1) return;
+    const endedBytes = this.#endedBytes;
+    if (endedBytes === 0) {
+      this.#cut = undefined;
+      return;
+    }
+    this.#isCompacting = true;
+    this.#surroundings.keeper.compact(before).then(
+      (snapshot) => {
+        this.#isCompacting = false;
+        this.#cut = undefined;
+        this.#endedBytes -= endedBytes;
+        this.#snapshotMade(snapshot);
+        this.#succeeded();
+      },
+      (error: Error) => {
+        this.#isCompacting = false;
+        this.#cut = undefined;
+        this.#isSnapshotDue = true;
+        this.#postpone(`no snapshot could be made of ${this.#disk.path}`, error);
+      },
+    );
+  }
+
+  #snapshotMade(snapshot: SnapshotFile): void {
+    this.#lastSnapshot = snapshot;
+    this.#lastSnapshotMs = this.#surroundings.now();
+    this.#snapshots++;
+  }
+
+  /** Nothing is lost by it, so it is tried again after a while. */
+  #postpone(what: string, error: Error): void {
+    if (this.#isClosed) return;
+    this.#surroundings.report(`${what}, which is tried again in ${this.#retryMs} ms: ${error.message}`);
+    this.#nextTryMs = this.#surroundings.now() + this.#retryMs;
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+  }
+
+  #succeeded(): void {
+    this.#nextTryMs = 0;
+    this.#retryMs = RETRY_FIRST_MS;
+  }
+
+  #startOverLater(): void {
+    if (this.#isClosed) return;
+    const delayMs = this.#retryMs;
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+    this.#retry = setTimeout(() => void this.#startOver(), delayMs);
+  }
+
+  /** Writes the whole state to new files, and goes on in them: what became of the old ones does not matter then. */
+  async #startOver(): Promise<void> {
+    const { engine, now, report } = this.#surroundings;
+    // A segment is being prepared, or old files are being read: their directory is another's for that long.
+    if (this.#isPreparing || this.#isCompacting) {
+      this.#startOverLater();
+      return;
+    }
+    const unattend = this.#transport.attend?.();
+    const { position } = this.#log;
+    const startMs = now();
+    try {
+      const { segment, snapshot } = await startOver(this.#disk, engine, position, this.#lastIndex + 1, {
+        segmentBytes: this.#settings.segmentBytes,
+        beforeRead: this.#flush,
+      });
+      if (this.#isClosed) return;
+      this.#lastIndex = segment.index;
+      this.#endedIndex = segment.index - 1;
+      this.#log = new Log(this.#open(segment), position);
+      this.#endedBytes = 0;
+      this.#snapshotMade(snapshot);
+      this.#succeeded();
+      this.committer.goOn(this.#log);
+      report(`the log in ${this.#disk.path} goes on: everything was written anew in ${now() - startMs} ms`);
+      this.#prepareNext();
+    } catch (error) {
+      // The first failure was told of, and INFO says that the shard only reads.
+      if (this.#retryMs >= RETRY_MAX_MS)
+        report(`the log in ${this.#disk.path} can't be written anew: ${String(error)}`);
+      this.#startOverLater();
+    } finally {
+      unattend?.();
+    }
+  }
+}
+
+function recoveryLines(directory: string, { torn, damagedSnapshot }: Recovered): string[] {
+  const lines: string[] = [];
+  if (torn !== undefined) {
+    const { records, bytes, file, offset, keptAs } = torn;
+    lines.push(
+      `the log in ${directory} ended in a torn write: ${records} records, ${bytes} bytes, were cut off ${file} ` +
+        `at offset ${offset} and are kept in ${keptAs}`,
+    );
+  }
+  if (damagedSnapshot !== undefined) {
+    lines.push(`a snapshot is damaged, and an older one with more of the log was used: ${damagedSnapshot.message}`);
+  }
+  return lines;
+}

@@ -1,0 +1,155 @@
+/**
+ * What was acknowledged is there again: servers on real files, killed in the middle of their work, on every runtime and
+ * transport and under every policy. `RINGKV_KILL_ROUNDS` says how many rounds there are in all, 20 by default.
+ */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { FSYNC_POLICIES } from '../../core/log/committer.ts';
+import { Op } from '../../core/protocol.ts';
+import { describeCells } from '../support/cells.ts';
+import type { Child } from '../support/children.ts';
+import { type RunOptions, run, type ServerChild, startServe } from '../support/command.ts';
+import { Counting, temporaryDirectory } from '../support/data.ts';
+import { WireClient } from '../support/wire.ts';
+
+const ROUNDS = Number(process.env.RINGKV_KILL_ROUNDS ?? 20);
+
+/** So many cells are tested, where all can run; the rounds are divided over them. */
+const CELLS = 11;
+
+/** Small segments, so that there are many, and the start is quick. */
+const SMALL_LOG = ['--max-log', '4m'];
+
+const folder = temporaryDirectory();
+
+const children: Child[] = [];
+afterEach(async () => {
+  await Promise.all(children.splice(0).map((child) => child.stop('SIGKILL')));
+});
+
+async function serve(args: readonly string[], options: RunOptions = {}): Promise<ServerChild> {
+  const server = await startServe(args.includes('--max-log') ? args : [...SMALL_LOG, ...args], options);
+  children.push(server.child);
+  return server;
+}
+
+describe('killed at a random moment', () => {
+  let cells = 0;
+  describeCells(({ runtime, transport, kinds }) => {
+    const cell = cells++;
+    const rounds = Math.ceil(ROUNDS / CELLS);
+    test(`nothing that was acknowledged is lost, in ${rounds} rounds`, { timeout: 60_000 * rounds }, async () => {
+      const data = join(folder, `kill-${cell}`);
+      const listen = kinds.includes('ws') ? ['--listen', 'ws://127.0.0.1:0'] : [];
+      const start = (round: number): Promise<ServerChild> => {
+        const policy = FSYNC_POLICIES[(cell + round) % FSYNC_POLICIES.length]!;
+        return serve(['--transport', transport, '--data', data, '--fsync', policy, ...listen], { runtime });
+      };
+      let bounds = ['a', 'b', 'c'].map((key) => ({ key, acknowledged: 0, sent: 0 }));
+      for (let round = 0; round <= rounds; round++) {
+        const { child, ready } = await start(round);
+        const client = await WireClient.dial(ready.address);
+        const results = await client.call(...bounds.map(({ key }) => [Op.GET, key]));
+        const values = results.map((result) => (result ?? 0) as number);
+        for (const [i, { key, acknowledged, sent }] of bounds.entries()) {
+          const where = `${key} in round ${round}, acknowledged ${acknowledged}, sent ${sent}`;
+          expect(values[i], where).toBeGreaterThanOrEqual(acknowledged);
+          expect(values[i], where).toBeLessThanOrEqual(sent);
+        }
+        await client.close();
+        if (round === rounds) break;
+        const counting = await Promise.all(
+          bounds.map(({ key }, i) => Counting.start(ready.address, key, values[i]!, 1 + 4 * i)),
+        );
+        await counting[0]!.reached(values[0]! + 1 + Math.floor(Math.random() * 300));
+        await child.stop('SIGKILL');
+        await Promise.all(counting.map(({ over }) => over));
+        bounds = counting;
+      }
+    });
+  });
+});
+
+describe('a server with data', () => {
+  test('says so in its ready line, and has everything after an orderly end, on another runtime as well', async () => {
+    const data = join(folder, 'orderly');
+    const first = await serve(['--data', data, '--fsync', 'always']);
+    expect(first.ready).toMatchObject({ data, fsync: 'always' });
+    const client = await WireClient.dial(first.ready.address);
+    expect(
+      await client.call([Op.SET, 'k', [1, 'two']], [Op.SET, 't', 1, 3_600_000], [Op.DEL, 'k'], [Op.SET, 'l', 2]),
+    ).toEqual([true, true, true, true]);
+    await client.close();
+    expect(await first.child.stop('SIGTERM')).toBe(0);
+    const second = await serve(['--data', data]);
+    expect(second.ready.fsync).toBe('everysec');
+    const again = await WireClient.dial(second.ready.address);
+    const [k, l, ttl] = await again.call([Op.GET, 'k'], [Op.GET, 'l'], [Op.TTL, 't']);
+    expect([k, l]).toEqual([null, 2]);
+    expect(ttl).toBeGreaterThan(3_000_000);
+    expect(ttl).toBeLessThan(3_600_000);
+    const [info] = (await again.call([Op.INFO])) as [Record<string, unknown>];
+    expect(info).toMatchObject({ logPolicy: 'everysec', logState: 'writable', tornRecords: 0 });
+    expect(info.recoveredRecords).toBeGreaterThan(0);
+    await again.close();
+  });
+
+  test('and several shards has it in one directory for each, and refuses another number of them', async () => {
+    const data = join(folder, 'shards');
+    const first = await serve(['--data', data, '--shards', '3']);
+    const client = await WireClient.dial(first.ready.address);
+    await client.call([Op.SET, '{b}', 1], [Op.SET, '{c}', 1]);
+    await client.close();
+    expect(await first.child.stop('SIGTERM')).toBe(0);
+    expect(readdirSync(data).filter((name) => name.startsWith('slots-')).length).toBe(3);
+    const { code, stderr } = await run(['serve', '--data', data, '--listen', 'tcp://127.0.0.1:0', ...SMALL_LOG]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/3 shards.*--shards 3/);
+  });
+
+  test('without it is a cache, and says so', async () => {
+    const { child, ready } = await serve([]);
+    expect(ready.data).toBe(undefined);
+    expect(child.lines.at(-1)).toMatch(/ data=none$/);
+    expect(child.stderr).toMatch(/is a cache here/);
+  });
+
+  test('makes a snapshot when the log has grown, and has all of it afterwards, also without the log', async () => {
+    const data = join(folder, 'compaction');
+    const { child, ready } = await serve(['--data', data, '--fsync', 'no', '--max-log', '1m']);
+    const client = await WireClient.dial(ready.address);
+    const value = 'x'.repeat(1000);
+    let info: Record<string, number> = {};
+    for (let i = 0; i < 100_000 && !(info.snapshots! >= 2); i += 100) {
+      const sets = Array.from({ length: 100 }, (_, j) => [Op.SET, `key-${(i + j) % 3000}`, `${value}${i + j}`]);
+      await client.call(...sets, [Op.SET, 'last', i]);
+      [info] = (await client.call([Op.INFO])) as [Record<string, number>];
+    }
+    expect(info.snapshots).toBeGreaterThanOrEqual(2);
+    const [last, count] = await client.call([Op.GET, 'last'], [Op.COUNT]);
+    await client.close();
+    await child.stop('SIGKILL');
+    const again = await serve(['--data', data]);
+    const reader = await WireClient.dial(again.ready.address);
+    expect(await reader.call([Op.GET, 'last'], [Op.COUNT])).toEqual([last, count]);
+    await reader.close();
+  });
+
+  test('makes one when "ringkv snapshot" asks for it', async () => {
+    const data = join(folder, 'signal');
+    const { child, ready } = await serve(['--data', data, '--shards', '2']);
+    const client = await WireClient.dial(ready.address);
+    await client.call([Op.SET, '{b}', 1], [Op.SET, '{c}', 1], [Op.SET, '{d}', 1]);
+    const asked = await run(['snapshot', '--data', data]);
+    expect(asked).toMatchObject({ code: 0, stderr: '' });
+    expect(asked.stdout).toContain(`process id ${child.pid}`);
+    const snapshots = (): string[] =>
+      readdirSync(data, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.snapshot'));
+    while (snapshots().length === 0) await client.call([Op.INFO]);
+    await client.close();
+    await child.stop();
+    const nobody = await run(['snapshot', '--data', data]);
+    expect(nobody).toMatchObject({ code: 1, stderr: `ringkv: no server of this machine uses ${data}\n` });
+  });
+});
