@@ -1,0 +1,184 @@
+/**
+ * Disks that are slow, fail or are full: no write is acknowledged that may be lost, reads go on, and writes do once they can.
+ * Syncs are delayed and made to fail by strace, which sees those of the runtimes and not those of a ring. Deno names errors
+ * by their number.
+ */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { Op } from '../../core/protocol.ts';
+import { createUringTransport } from '../../transports/uring.ts';
+import { type Child, runtimes } from '../support/children.ts';
+import { type RunOptions, type ServerChild, startServe } from '../support/command.ts';
+import { temporaryDirectory } from '../support/data.ts';
+import { WireClient } from '../support/wire.ts';
+
+const DELAY_MS = 400;
+
+const folder = temporaryDirectory();
+
+const children: Child[] = [];
+const tracers: ChildProcess[] = [];
+afterEach(async () => {
+  for (const tracer of tracers.splice(0)) await stop(tracer);
+  await Promise.all(children.splice(0).map((child) => child.stop('SIGKILL')));
+});
+
+async function serve(args: readonly string[], options: RunOptions = {}): Promise<ServerChild & { client: WireClient }> {
+  const server = await startServe(['--max-log', '1m', ...args], options);
+  children.push(server.child);
+  return { ...server, client: await WireClient.dial(server.ready.address) };
+}
+
+/** Attaches strace to all threads of a process, with what it is to do to the system calls. */
+async function inject(pid: number, what: string): Promise<ChildProcess> {
+  const tracer = spawn('strace', ['-f', '-p', String(pid), '-e', 'trace=fsync,fdatasync', '-e', `inject=${what}`]);
+  tracers.push(tracer);
+  let stderr = '';
+  await new Promise<void>((resolve, reject) => {
+    tracer.stderr!.on('data', (text) => {
+      stderr += text;
+      if (stderr.includes('attached')) resolve();
+    });
+    tracer.once('exit', () => reject(new Error(`strace ended: ${stderr}`)));
+  });
+  return tracer;
+}
+
+async function stop(tracer: ChildProcess): Promise<void> {
+  if (tracer.exitCode !== null || tracer.signalCode !== null) return;
+  tracer.kill('SIGINT');
+  await once(tracer, 'exit');
+}
+
+/** Sets a key until that succeeds; everything else that is answered is LOG. */
+async function setAgain(client: WireClient, key: string): Promise<void> {
+  for (;;) {
+    const [result] = await client.call([Op.SET, key, 'again']);
+    if (result === true) return;
+    expect(result).toMatchObject({ error: 'LOG' });
+  }
+}
+
+async function infoOf(client: WireClient): Promise<Record<string, unknown>> {
+  const [info] = await client.call([Op.INFO]);
+  return info as Record<string, unknown>;
+}
+
+const hasStrace = spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0;
+
+describe.skipIf(!hasStrace)(`syncs${hasStrace ? '' : ' (needs strace, and the right to trace)'}`, () => {
+  test('that take long hold up the replies under always', async () => {
+    const { child, client } = await serve(['--data', join(folder, 'slow'), '--fsync', 'always', '--transport', 'node']);
+    const other = await WireClient.dial(child.lines.at(-1)!.split(' ')[3]!);
+    await inject(child.pid, `fdatasync:delay_enter=${DELAY_MS * 1000}`);
+    const startMs = performance.now();
+    const written = client.call([Op.SET, 'k', 1]).then((result) => ({ result, ms: performance.now() - startMs }));
+    // A read that shows the write waits with it.
+    let value: unknown = null;
+    while (value === null) [value] = await other.call([Op.GET, 'k']);
+    const readMs = performance.now() - startMs;
+    const { result, ms } = await written;
+    expect(result).toEqual([true]);
+    expect(ms).toBeGreaterThanOrEqual(DELAY_MS);
+    expect(readMs).toBeGreaterThanOrEqual(DELAY_MS);
+    await Promise.all([client.close(), other.close()]);
+  });
+
+  test('that take long do not under everysec', async () => {
+    const { child, client } = await serve(['--data', join(folder, 'lazy'), '--transport', 'node']);
+    await inject(child.pid, `fdatasync:delay_enter=${DELAY_MS * 1000}`);
+    expect(await client.call([Op.SET, 'k', 1])).toEqual([true]);
+    expect((await infoOf(client)).logUnsynced).toBe(1);
+    while ((await infoOf(client)).logUnsynced !== 0);
+    await client.close();
+  });
+
+  describe.each(runtimes())('that fail, on $name', (runtime) => {
+    test.each(['always', 'everysec'])(
+      '%s: no write is acknowledged after it, reads go on, writes in new files',
+      async (fsync) => {
+        const data = join(folder, `${runtime.name}-${fsync}`);
+        const transport = ['--transport', 'node'];
+        const { child, client } = await serve(['--data', data, '--fsync', fsync, ...transport], { runtime });
+        expect(await client.call([Op.SET, 'before', 1])).toEqual([true]);
+        const tracer = await inject(child.pid, 'fsync,fdatasync:error=EIO');
+        if (fsync === 'always') {
+          expect(await client.call([Op.SET, 'k', 1], [Op.GET, 'before'])).toEqual([
+            expect.objectContaining({ error: 'LOG' }),
+            expect.objectContaining({ error: 'LOG' }),
+          ]);
+        } else expect(await client.call([Op.SET, 'k', 1])).toEqual([true]);
+        while ((await infoOf(client)).logState !== 'read-only');
+        expect(await client.call([Op.SET, 'l', 1], [Op.GET, 'before'])).toEqual([
+          expect.objectContaining({ error: 'LOG' }),
+          1,
+        ]);
+        expect(child.stderr).toMatch(/the log in .* has failed \(.*(EIO|os error 5)/);
+        await stop(tracer);
+        await setAgain(client, 'after');
+        expect((await infoOf(client)).logState).toBe('writable');
+        await client.close();
+        await child.stop('SIGKILL');
+        const again = await serve(['--data', data, ...transport]);
+        expect(await again.client.call([Op.GET, 'before'], [Op.GET, 'l'], [Op.GET, 'after'])).toEqual([
+          1,
+          null,
+          'again',
+        ]);
+        await again.client.close();
+      },
+    );
+  });
+});
+
+const isRoot = process.getuid?.() === 0;
+const uring = createUringTransport().availability();
+
+describe.skipIf(!isRoot)(`a full disk${isRoot ? '' : ' (needs root, to mount one)'}`, () => {
+  const mounts: string[] = [];
+  afterAll(() => {
+    for (const mount of mounts) execFileSync('umount', ['-l', mount]);
+  });
+
+  const cells = runtimes().flatMap((runtime) => [
+    { runtime, name: runtime.name, transport: 'node', fsync: 'everysec' },
+    ...(uring.available ? [{ runtime, name: runtime.name, transport: 'uring', fsync: 'always' }] : []),
+  ]);
+  test.each(cells)(
+    '$transport on $name, $fsync: writes answer LOG, reads go on, writes do when there is space',
+    async (cell) => {
+      const { runtime, name, transport, fsync } = cell;
+      const data = join(folder, `full-${name}-${transport}`);
+      mkdirSync(data);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', data]);
+      mounts.push(data);
+      const { child, client } = await serve(['--data', data, '--fsync', fsync, '--transport', transport], { runtime });
+      const value = 'x'.repeat(10_000);
+      let acknowledged = 0;
+      let result: unknown = true;
+      for (let i = 0; result === true && i < 1000; i++) {
+        [result] = await client.call([Op.SET, `key-${i}`, value]);
+        if (result === true) acknowledged = i;
+      }
+      expect(result).toMatchObject({ error: 'LOG' });
+      expect(await client.call([Op.GET, 'key-0'], [Op.SET, 'l', 1])).toEqual([
+        value,
+        expect.objectContaining({ error: 'LOG' }),
+      ]);
+      expect(child.stderr).toMatch(/has failed \(.*(ENOSPC|os error 28)/);
+      execFileSync('mount', ['-o', 'remount,size=64m', data]);
+      await setAgain(client, 'after');
+      await client.close();
+      await child.stop('SIGKILL');
+      const again = await serve(['--data', data], { runtime });
+      const keys = Array.from({ length: acknowledged + 1 }, (_, i) => [Op.HAS, `key-${i}`]);
+      const results = await again.client.call(...keys, [Op.GET, 'after']);
+      expect(results).toEqual([...keys.map(() => true), 'again']);
+      await again.client.close();
+      await again.child.stop('SIGKILL');
+    },
+  );
+});
