@@ -13,14 +13,14 @@
  */
 import { Client } from '../core/client/client.ts';
 import type { ClientSettings } from '../core/client/settings.ts';
-import type { TransportName } from '../transports/transport.ts';
+import type { TlsSecrets, TransportName } from '../transports/transport.ts';
 import { currentRuntime } from './choose.ts';
 import { resolveEndpoint } from './endpoint.ts';
 import { reach } from './reach.ts';
 import { timers } from './timers.ts';
 
 export * from './client-exports.ts';
-export type { TransportName };
+export type { TlsSecrets, TransportName };
 
 export interface ConnectOptions extends ClientSettings {
   /**
@@ -30,6 +30,8 @@ export interface ConnectOptions extends ClientSettings {
   readonly address?: string | undefined;
   /** What carries the bytes. Default: the runtime's own sockets, or its WebSocket for `ws://`. */
   readonly transport?: TransportName | undefined;
+  /** For `tls://`: whom to trust, and what to show a server that asks for a certificate. Default: as of `TlsSecrets`. */
+  readonly tls?: TlsSecrets | undefined;
 }
 
 /**
@@ -40,12 +42,13 @@ export async function connect(options: string | ConnectOptions = {}): Promise<Cl
   const {
     address: text,
     transport: name,
+    tls,
     ...settings
   }: ConnectOptions = typeof options === 'string' ? { address: options } : options;
   const { address, transport } = resolveEndpoint(currentRuntime().name, text, name);
   return await Client.open({
     ...settings,
     timers,
-    ...reach(address, transport.connect.bind(transport)),
+    ...reach(address, (there, open, signal) => transport.connect(there, open, signal, tls)),
   });
 }

@@ -25,6 +25,7 @@ import { createKeeper } from './log/keeper.ts';
 import type { DataSettings } from './log/shard-log.ts';
 import { openShard, type Secrets, type ServerLimits, type ShardSettings } from './shard.ts';
 import type { SupervisorOptions } from './supervisor.ts';
+import { loadTls, type TlsFiles } from './tls.ts';
 import { loadTokens, type TokenSources } from './tokens.ts';
 
 export type { EngineName, Eviction, FsyncPolicy, ServerLimits, TransportName };
@@ -39,7 +40,7 @@ const SEGMENTS_OF_LOG = 4;
 /** Transports that block their thread while they wait, so that it can't be one that has something else to do. */
 const BLOCKING_TRANSPORTS: ReadonlySet<TransportName> = new Set(['uring']);
 
-export interface ServerOptions extends TokenSources {
+export interface ServerOptions extends TokenSources, TlsFiles {
   /**
    * `tcp://host:port` or `ws://host:port`, port 0 for any free one, or `unix:/path`. Default: `tcp://127.0.0.1:7464`, and
    * `ws://127.0.0.1:7464` with a transport that speaks WebSocket.
@@ -111,7 +112,7 @@ export interface Server extends AsyncDisposable {
    */
   info(): Promise<Readonly<Record<string, string | number>>>;
   /**
-   * Reads the tokens anew. Connections whose token is gone have to bring another. Rejects with an `Error`, and all is as it
+   * Reads tokens and certificates anew. New connections get the new certificate. Connections whose token is gone have to bring another. Rejects with an `Error`, and all is as it
    * was, when what is read is none.
    */
   reload(): Promise<void>;
@@ -136,6 +137,9 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const transport = endpoint.transport.name;
   const listen = formatAddress(endpoint.address);
   const secrets = loadSecrets(options);
+  if (endpoint.address.kind === 'tls' && secrets.tls?.cert === undefined) {
+    throw new Error(`${listen} needs a certificate and its key: --tls-cert and --tls-key`);
+  }
   if (secrets.tokens === undefined && options.insecure !== true && isReachedFromOutside(endpoint.address)) {
     throw new Error(
       `other machines can reach ${listen}, and no token is asked for: give --token-file or RINGKV_TOKEN, ` +
@@ -228,7 +232,7 @@ interface Served {
 }
 
 function loadSecrets(options: ServerOptions): Secrets {
-  return { tokens: loadTokens(options) };
+  return { tokens: loadTokens(options), tls: loadTls(options) };
 }
 
 function toStderr(line: string): void {

@@ -5,7 +5,7 @@ import type { ConnectionLimits } from '../core/server/limits.ts';
 import { Shard } from '../core/server/shard.ts';
 import { ALL_SLOTS, type ShardMap } from '../core/slots.ts';
 import { formatAddress, parseAddress } from '../transports/address.ts';
-import type { BlockedThread, Listener, TransportName, TransportOptions } from '../transports/transport.ts';
+import type { BlockedThread, Listener, TlsSecrets, TransportName, TransportOptions } from '../transports/transport.ts';
 import { createTransport } from '../transports/transports.ts';
 import { currentRuntime } from './choose.ts';
 import { createEngine, type Engine, type EngineName } from './engine.ts';
@@ -21,6 +21,8 @@ export interface ServerLimits extends ConnectionLimits, EngineLimits {}
 export interface Secrets {
   /** Who is let in. Default: everyone. */
   readonly tokens?: readonly TokenHash[] | undefined;
+  /** What a server at `tls://` shows and trusts. */
+  readonly tls?: TlsSecrets | undefined;
 }
 
 import { delayTurns } from './turn-delay.ts';
@@ -114,7 +116,7 @@ export async function openShard(
   delayTurns(shard, runtime);
   let listener: Listener;
   try {
-    listener = await transport.listen(asked, shard);
+    listener = await transport.listen(asked, shard, secrets.tls);
   } catch (error) {
     await log?.close();
     throw error;
@@ -128,6 +130,7 @@ export async function openShard(
     info: () => shard.info(),
     setSecrets(renewed: Secrets) {
       shard.guard = guardOf(renewed);
+      if (renewed.tls !== undefined) listener.renewTls?.(renewed.tls);
     },
     snapshot: () => log?.snapshot(),
     async close(graceMs: number) {

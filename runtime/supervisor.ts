@@ -183,6 +183,7 @@ function shardAddress(base: Address, shard: number): string {
 function addressBeside(base: Address, shard: number): Address {
   switch (base.kind) {
     case 'tcp':
+    case 'tls':
     case 'ws':
       return { ...base, port: base.port === 0 ? 0 : base.port + shard };
     case 'unix':

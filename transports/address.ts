@@ -3,7 +3,7 @@
  */
 import type { Address } from './transport.ts';
 
-const FORMS = 'tcp://HOST:PORT, unix:/PATH, ws://HOST:PORT or memory:NAME';
+const FORMS = 'tcp://HOST:PORT, tls://HOST:PORT, unix:/PATH, ws://HOST:PORT or memory:NAME';
 
 /**
  * Longest path of a unix socket that every system accepts in full: Linux' `sun_path` has 108 bytes, the last one zero.
@@ -21,6 +21,8 @@ export function parseAddress(text: string): Address {
   switch (text.slice(0, Math.max(colon, 0))) {
     case 'tcp':
       return { kind: 'tcp', ...parseHostAndPort(text, rest) };
+    case 'tls':
+      return { kind: 'tls', ...parseHostAndPort(text, rest) };
     case 'ws':
       return { kind: 'ws', ...parseHostAndPort(text, rest) };
     case 'unix':
@@ -37,6 +39,7 @@ export function parseAddress(text: string): Address {
 export function formatAddress(address: Address): string {
   switch (address.kind) {
     case 'tcp':
+    case 'tls':
     case 'ws':
       return `${address.kind}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
     case 'unix':

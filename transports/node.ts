@@ -4,11 +4,28 @@
  * On Node itself two things are avoided that cost a third of the CPU time of a small request: the stream machinery and
  * the fresh 64 KiB buffer of every read (`onread` reads into one buffer instead), and a buffer for every write.
  */
-import { connect, createServer, type OnReadOpts, type Server, Socket, type SocketConstructorOpts } from 'node:net';
+import {
+  connect,
+  createServer,
+  isIP,
+  type OnReadOpts,
+  type Server,
+  Socket,
+  type SocketConstructorOpts,
+} from 'node:net';
 import { versions } from 'node:process';
+import { connect as connectTls, createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { addressError, assertUsable } from './errors.ts';
 import { type ServedConnection, Serving } from './serving.ts';
-import type { Address, Connection, ConnectionHandler, Listener, ServerHandler, Transport } from './transport.ts';
+import type {
+  Address,
+  Connection,
+  ConnectionHandler,
+  Listener,
+  ServerHandler,
+  TlsSecrets,
+  Transport,
+} from './transport.ts';
 import { claimUnixPath } from './unix.ts';
 
 /** Size of the buffer all connections read into, one after the other. Unit: bytes. */
@@ -24,21 +41,22 @@ export function createNodeTransport(): Transport {
 
 class NodeTransport implements Transport {
   readonly name = 'node';
-  readonly addressKinds = ['tcp', 'unix'] as const;
+  readonly addressKinds = ['tcp', 'tls', 'unix'] as const;
   readonly #buffers = new Buffers();
 
   availability() {
     return { available: true } as const;
   }
 
-  async listen(address: Address, handler: ServerHandler): Promise<Listener> {
+  async listen(address: Address, handler: ServerHandler, tls: TlsSecrets = {}): Promise<Listener> {
     assertUsable(this, 'listen on', address);
+    if (address.kind === 'tls') return this.#listenTls(address, handler, tls);
     if (address.kind === 'unix') await claimUnixPath(address);
     const serving = new Serving(handler);
     const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: hasOnread });
     server.on('connection', (socket) => {
       const connection = new NodeConnection(this.#buffers, serving);
-      connection.attach(hasOnread ? adopt(socket, connection.onread) : socket);
+      connection.attach(hasOnread ? adopt(socket, connection.onread) : socket, hasOnread);
       connection.handler = serving.opened(connection);
     });
     await listening(server, address);
@@ -47,21 +65,56 @@ class NodeTransport implements Transport {
     return serving.listener(addressOf(server, address), () => server.close());
   }
 
+  /** As `listen`. A TLS socket is a stream like any other, but has no handle that could read into our buffer. */
+  async #listenTls(address: Address, handler: ServerHandler, tls: TlsSecrets): Promise<Listener> {
+    const serving = new Serving(handler);
+    const server = secureServer(address, tls);
+    const shaking = new Map<string, Socket>();
+    server.on('secureConnection', (socket) => {
+      shaking.delete(peerOf(socket));
+      const connection = new NodeConnection(this.#buffers, serving);
+      connection.attach(socket, false);
+      connection.handler = serving.opened(connection);
+    });
+    // The time-out of a handshake alone closes nobody, on none of the runtimes.
+    server.on('connection', (socket: Socket) => {
+      const peer = peerOf(socket);
+      shaking.set(peer, socket);
+      const timer = setTimeout(() => shaking.get(peer) === socket && socket.destroy(), HANDSHAKE_MS);
+      socket.once('close', () => {
+        clearTimeout(timer);
+        if (shaking.get(peer) === socket) shaking.delete(peer);
+      });
+    });
+    server.on('tlsClientError', (_error, socket) => socket.destroy());
+    await listening(server, address);
+    server.on('error', ignore);
+    const listener = serving.listener(addressOf(server, address), () => {
+      server.close();
+      for (const socket of shaking.values()) socket.destroy();
+    });
+    return { ...listener, renewTls: (secrets) => server.setSecureContext(contextOf(secrets)) };
+  }
+
   connect(
     address: Address,
     open: (connection: Connection) => ConnectionHandler,
     signal?: AbortSignal,
+    tls: TlsSecrets = {},
   ): Promise<Connection> {
     return new Promise((resolve, reject) => {
       assertUsable(this, 'connect to', address);
       signal?.throwIfAborted();
       const connection = new NodeConnection(this.#buffers);
-      const socket = connect({
-        ...endpoint(address),
-        allowHalfOpen: true,
-        noDelay: true,
-        ...(hasOnread && { onread: connection.onread }),
-      });
+      const isTls = address.kind === 'tls';
+      const socket = isTls
+        ? secureSocket(address, tls)
+        : connect({
+            ...endpoint(address),
+            allowHalfOpen: true,
+            noDelay: true,
+            ...(hasOnread && { onread: connection.onread }),
+          });
       const failed = (error: Error) => {
         signal?.removeEventListener('abort', aborted);
         reject(addressError('connect to', address, error));
@@ -72,10 +125,10 @@ class NodeTransport implements Transport {
       };
       socket.once('error', failed);
       signal?.addEventListener('abort', aborted, { once: true });
-      socket.once('connect', () => {
+      socket.once(isTls ? 'secureConnect' : 'connect', () => {
         socket.off('error', failed);
         signal?.removeEventListener('abort', aborted);
-        connection.attach(socket);
+        connection.attach(socket, hasOnread && !isTls);
         connection.handler = open(connection);
         resolve(connection);
       });
@@ -138,9 +191,10 @@ class NodeConnection implements ServedConnection {
     };
   }
 
-  attach(socket: Socket): void {
+  /** `readsByItself`: what the socket reads comes by `onread`. */
+  attach(socket: Socket, readsByItself: boolean): void {
     this.#socket = socket;
-    if (!hasOnread) {
+    if (!readsByItself) {
       socket.on('data', ({ buffer, byteOffset, length }: Buffer) => {
         this.#received(new Uint8Array(buffer, byteOffset, length));
       });
@@ -244,6 +298,50 @@ function adopt(accepted: Socket, onread: OnReadOpts): Socket {
   return new Socket(options);
 }
 
+// TLS
+
+const TLS_VERSION_MIN = 'TLSv1.2';
+
+/** Who has not finished the handshake within this is cut. Unit: milliseconds. */
+const HANDSHAKE_MS = 5000;
+
+/** By what a raw socket is the same as the secure one above it. */
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
+function contextOf({ cert, key, ca }: TlsSecrets) {
+  return { minVersion: TLS_VERSION_MIN, ...(cert && { cert }), ...(key && { key }), ...(ca && { ca }) } as const;
+}
+
+function secureServer(address: Address, tls: TlsSecrets): TlsServer {
+  const asksForCertificate = tls.ca !== undefined;
+  try {
+    return createTlsServer({
+      ...contextOf(tls),
+      requestCert: asksForCertificate,
+      rejectUnauthorized: asksForCertificate,
+      handshakeTimeout: HANDSHAKE_MS,
+      allowHalfOpen: true,
+      noDelay: true,
+    });
+  } catch (error) {
+    throw addressError('listen on', address, error);
+  }
+}
+
+function secureSocket(address: Extract<Address, { kind: 'tls' }>, tls: TlsSecrets): Socket {
+  const { host, port } = address;
+  // A name is what a certificate is for; an address can't be asked for in the handshake.
+  return connectTls({
+    ...contextOf(tls),
+    host,
+    port,
+    allowHalfOpen: true,
+    ...(isIP(host) === 0 && { servername: host }),
+  });
+}
+
 function listening(server: Server, address: Address): Promise<void> {
   return new Promise((resolve, reject) => {
     const failed = (error: Error) => reject(addressError('listen on', address, error));
@@ -256,7 +354,7 @@ function listening(server: Server, address: Address): Promise<void> {
 }
 
 function endpoint(address: Address): { host: string; port: number } | { path: string } {
-  if (address.kind === 'tcp') return { host: address.host, port: address.port };
+  if (address.kind === 'tcp' || address.kind === 'tls') return { host: address.host, port: address.port };
   if (address.kind === 'unix') return { path: address.path };
   throw new TypeError(`node:net has no addresses of the kind ${address.kind}`);
 }
@@ -264,5 +362,5 @@ function endpoint(address: Address): { host: string; port: number } | { path: st
 function addressOf(server: Server, asked: Address): Address {
   const bound = server.address();
   if (bound === null || typeof bound === 'string') return asked;
-  return { kind: 'tcp', host: bound.address, port: bound.port };
+  return { kind: asked.kind === 'tls' ? 'tls' : 'tcp', host: bound.address, port: bound.port };
 }

@@ -19,15 +19,30 @@ export type TransportName = 'memory' | 'node' | 'bun' | 'deno' | 'uws' | 'bun-ws
 /**
  * Where to listen or to connect.
  * - `tcp`: `tcp://127.0.0.1:7464`; port 0 lets the kernel choose
+ * - `tls`: `tls://127.0.0.1:7464`, TLS over TCP
  * - `unix`: `unix:/run/ringkv.sock`
  * - `ws`: `ws://127.0.0.1:7464`, WebSocket over TCP
  * - `memory`: `memory:name`, inside this process
  */
 export type Address =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'tls'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'ws'; readonly host: string; readonly port: number }
   | { readonly kind: 'memory'; readonly name: string };
+
+/** What an end of TLS shows and trusts, in PEM. */
+export interface TlsSecrets {
+  /** Its certificate, with those between it and the root. A server needs one. */
+  readonly cert?: string | undefined;
+  /** The key of `cert`. */
+  readonly key?: string | undefined;
+  /**
+   * Whose certificates are trusted. A server that has it takes only clients with a certificate of theirs. Default: a client
+   * trusts what its runtime does, a server asks for no certificate.
+   */
+  readonly ca?: string | undefined;
+}
 
 /** Whether a transport can run here; when not, why, and what would help. */
 export type Availability =
@@ -88,6 +103,8 @@ export interface Listener {
    * `graceMs` (milliseconds) the rest is destroyed. Twice is fine: the second call gets the same promise.
    */
   close(graceMs: number): Promise<void>;
+  /** New connections get these; those that are open keep what they have. Default: it has no TLS. */
+  readonly renewTls?: ((secrets: TlsSecrets) => void) | undefined;
   /** Has `turnEnd` called soon, although nothing was delivered: the handler has work that something else brought. */
   requestTurn(): void;
   /**
@@ -123,7 +140,7 @@ export interface Transport {
    * Rejects with an `Error` that names the address and the cause (in use, not permitted, no such folder). A unix
    * socket's file that no server answers on any more is replaced; one that is answered is "in use".
    */
-  listen(address: Address, handler: ServerHandler): Promise<Listener>;
+  listen(address: Address, handler: ServerHandler, tls?: TlsSecrets): Promise<Listener>;
   /**
    * `handler` is asked for with the connection once it is open; rejects with an `Error` that names the address and the
    * cause when it can't be opened. Aborting gives up the attempt.
@@ -132,5 +149,6 @@ export interface Transport {
     address: Address,
     open: (connection: Connection) => ConnectionHandler,
     signal?: AbortSignal,
+    tls?: TlsSecrets,
   ): Promise<Connection>;
 }

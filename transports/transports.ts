@@ -35,5 +35,7 @@ export function naturalTransport(
   runtime: 'node' | 'bun' | 'deno',
   kind?: Address['kind'],
 ): Exclude<TransportName, 'memory'> {
+  // Only `node` speaks TLS, which every runtime has.
+  if (kind === 'tls') return 'node';
   return kind === 'ws' ? webSocketTransports[runtime] : runtime;
 }

@@ -58,12 +58,18 @@ const runtimeFlag = optionalFlag(
   'the one that runs this',
 );
 
+const tlsFlags = (aboutCert: string, aboutCa: string) => ({
+  tlsCert: optionalFlag('file', aboutCert, String, 'none'),
+  tlsKey: optionalFlag('file', 'The key of that certificate', String, 'none'),
+  tlsCa: optionalFlag('file', aboutCa, String, 'none'),
+});
+
 const serveCommand = defineCommand({
   name: 'serve',
   about: 'Run a server until SIGTERM or SIGINT',
   flags: {
     listen: addressFlag(
-      'Accept connections there: tcp://host:port or ws://host:port, port 0 for any free one, or unix:/path',
+      'Accept connections there: tcp://host:port, tls://host:port or ws://host:port, port 0 for any free one, or unix:/path',
     ),
     runtime: runtimeFlag,
     transport: serverTransportFlag,
@@ -122,6 +128,10 @@ const serveCommand = defineCommand({
       String,
       'that of RINGKV_TOKEN, or none is asked for',
     ),
+    ...tlsFlags(
+      'Show this certificate to clients at tls://',
+      'Take only clients with a certificate that one of these has signed',
+    ),
     insecure: switchFlag('Listen where other machines come though no token is asked for'),
     ...limitFlags,
   },
@@ -152,6 +162,9 @@ const serveCommand = defineCommand({
       tokenFile,
       tokens: context.runtime.env.RINGKV_TOKEN,
       insecure,
+      tlsCert: values.tlsCert,
+      tlsKey: values.tlsKey,
+      tlsCa: values.tlsCa,
       limits: limitsOf(values),
       data: values.data,
       fsync: values.fsync,
@@ -168,10 +181,14 @@ const shellCommand = defineCommand({
   about: 'Talk to a server: one command, commands from a pipe, or a prompt',
   words: '[...command]',
   flags: {
-    connect: addressFlag('Talk to the server at tcp://host:port, unix:/path or ws://host:port'),
+    connect: addressFlag('Talk to the server at tcp://host:port, tls://host:port, unix:/path or ws://host:port'),
     runtime: runtimeFlag,
     transport: transportFlag,
     tokenFile: optionalFlag('file', 'Bring the first token of this file', String, 'that of RINGKV_TOKEN, or none'),
+    ...tlsFlags(
+      'Show this certificate to a server that asks for one',
+      'Trust servers at tls:// whose certificate one of these has signed',
+    ),
   },
   examples: [
     'shell',
@@ -181,12 +198,12 @@ const shellCommand = defineCommand({
     'shell < commands.txt',
     'shell help',
   ],
-  async run({ runtime, connect, transport, tokenFile }, words, context) {
+  async run({ runtime, connect, transport, tokenFile, tlsCert, tlsKey, tlsCa }, words, context) {
     if (runtime !== undefined && runtime !== context.runtime.name) {
       return (await import('./relaunch.ts')).relaunch(runtime, context);
     }
     const { shell } = await import('./shell.ts');
-    return shell({ address: connect, transport, tokenFile }, words, context.runtime);
+    return shell({ address: connect, transport, tokenFile, tlsCert, tlsKey, tlsCa }, words, context.runtime);
   },
 });
 

@@ -9,6 +9,7 @@ import type { TransportName } from '../../transports/transport.ts';
 import { type Client, connect } from '../client.ts';
 import { resolveEndpoint } from '../endpoint.ts';
 import type { Runtime } from '../runtime.ts';
+import { loadTls, type TlsFiles } from '../tls.ts';
 import { firstToken } from '../tokens.ts';
 import { CommandError, ExitCode, messageOf } from './errors.ts';
 import { complete, formatHelp, formatReply, parseCommand, splitWords } from './shell-language.ts';
@@ -16,7 +17,7 @@ import { complete, formatHelp, formatReply, parseCommand, splitWords } from './s
 /** Lines of history kept over sessions. */
 const HISTORY_LINES = 1000;
 
-export interface ShellOptions {
+export interface ShellOptions extends TlsFiles {
   /** Where the server is. Default: as of `ConnectOptions`. */
   readonly address: string | undefined;
   /** What carries the bytes. Default: as of `ConnectOptions`. */
@@ -31,14 +32,19 @@ export interface ShellOptions {
  */
 export async function shell(options: ShellOptions, words: readonly string[], runtime: Runtime): Promise<number> {
   if (words[0] === 'help') return printHelp(words[1]);
-  const { tokenFile, ...settings } = options;
+  const { tokenFile, address, transport } = options;
   await using client = await open(() =>
-    connect({ ...settings, token: tokenFile === undefined ? runtime.env.RINGKV_TOKEN : firstToken(tokenFile) }),
+    connect({
+      address,
+      transport,
+      tls: loadTls(options),
+      token: tokenFile === undefined ? runtime.env.RINGKV_TOKEN : firstToken(tokenFile),
+    }),
   );
   if (words.length > 0) return (await runWords(client, words)) ? ExitCode.OK : ExitCode.FAILED;
   if (!process.stdin.isTTY) return await runPiped(client);
-  const { address } = resolveEndpoint(runtime.name, options.address, options.transport);
-  return await runInteractive(client, formatAddress(address), runtime);
+  const endpoint = resolveEndpoint(runtime.name, address, transport);
+  return await runInteractive(client, formatAddress(endpoint.address), runtime);
 }
 
 async function open(attempt: () => Promise<Client>): Promise<Client> {

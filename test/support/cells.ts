@@ -13,7 +13,8 @@ export interface Cell {
 }
 
 export type SocketTransportName = Exclude<TransportName, 'memory'>;
-export type SocketKind = Exclude<Address['kind'], 'memory'>;
+/** But for TLS, which is TCP to a transport and has tests of its own. */
+export type SocketKind = Exclude<Address['kind'], 'memory' | 'tls'>;
 
 interface Row {
   readonly runtimes: readonly RuntimeName[];

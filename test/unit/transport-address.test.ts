@@ -46,7 +46,7 @@ describe('parseAddress', () => {
     const parse = () => parseAddress(text);
     expect(parse).toThrow(TypeError);
     expect(parse).toThrow(why);
-    expect(parse).toThrow('expected tcp://HOST:PORT, unix:/PATH, ws://HOST:PORT or memory:NAME');
+    expect(parse).toThrow('expected tcp://HOST:PORT, tls://HOST:PORT, unix:/PATH, ws://HOST:PORT or memory:NAME');
   });
 
   it('is the inverse of formatAddress', () => {
