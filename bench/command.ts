@@ -7,6 +7,7 @@ import { blocksCommand } from './suites/blocks/command.ts';
 import { compareCommand } from './suites/compare/command.ts';
 import { connectionsCommand } from './suites/connections/command.ts';
 import { directCommand } from './suites/direct/command.ts';
+import { durabilityCommand } from './suites/durability/command.ts';
 import { engineCommand } from './suites/engine/command.ts';
 import { flameCommand } from './suites/flame/command.ts';
 import { matrixCommand } from './suites/matrix/command.ts';
@@ -29,6 +30,7 @@ export const benchCommands: readonly Command[] = [
   blocksCommand,
   sweepCommand,
   connectionsCommand,
+  durabilityCommand,
   engineCommand,
   flameCommand,
   peersCommand,

@@ -80,6 +80,8 @@ export interface KnownDimensions {
   readonly servers: number;
   /** Load generator processes. */
   readonly generators: number;
+  /** When what the server acknowledges is made durable; `none` for one without a log. */
+  readonly fsync: string;
   /** Shards of each server. */
   readonly shards: number;
   /** Operations that are due in a second; null for as many as there can be. */

@@ -1,0 +1,97 @@
+/** One test of durability: a server is written to, dies at a random write, starts again, and is asked for what it promised. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Random } from '../../load/random.ts';
+import type { Cell } from '../../servers/cell.ts';
+import { startServerChild } from '../../servers/server.ts';
+import { LossyVolume } from './power-loss.ts';
+import { survivors, writeUntilGone } from './writers.ts';
+
+/** When acknowledged writes are made durable; `none` is a server without a log. */
+export type Policy = 'always' | 'everysec' | 'no' | 'none';
+
+/** How a server ends. */
+export type Death = 'kill' | 'power-loss';
+
+export interface TrialOptions {
+  /** The script of the command. */
+  readonly entry: string;
+  readonly cell: Cell;
+  readonly policy: Policy;
+  readonly death: Death;
+  /** Most writes that are acknowledged before the server dies. */
+  readonly writes: number;
+  /** Further flags of `serve`. */
+  readonly flags?: readonly string[];
+  readonly seed: number;
+  readonly signal: AbortSignal;
+}
+
+/** A type, not an interface: figures are read by their names. */
+export type TrialFigures = Readonly<{
+  /** Writes that the server said were done. */
+  acknowledged: number;
+  persisted: number;
+  lost: number;
+  /** Of the acknowledged writes, from 0 to 1. */
+  lossRate: number;
+  /** From when the first lost write was acknowledged to the death; 0 when none was lost. */
+  lostSpanMillis: number;
+  /** Writes that were not acknowledged and are there. */
+  unacknowledgedPersisted: number;
+  /** Until the server was ready again. */
+  restartMillis: number;
+}>;
+
+/** Rejects with an `Error` when the server does not start again, or has a value that nobody wrote. */
+export async function trial(options: TrialOptions): Promise<TrialFigures> {
+  const { entry, cell, policy, death, writes, flags = [], seed, signal } = options;
+  const folder = await mkdtemp(join(tmpdir(), 'ringkv-durability-'));
+  const volume = death === 'power-loss' ? await LossyVolume.make(folder) : undefined;
+  const data = join(volume?.path ?? folder, 'data');
+  const logged = policy === 'none' ? [] : ['--data', data, '--fsync', policy];
+  const start = () => startServerChild(cell.runtime, entry, cell.transport, { signal, flags: [...logged, ...flags] });
+  try {
+    const random = new Random(seed);
+    const dieAt = 1 + (random.next() % writes);
+    const server = await start();
+    let diedMs: number | undefined;
+    const die = (): void => {
+      if (diedMs !== undefined) return;
+      diedMs = performance.now();
+      volume?.losePower();
+      void server.child.lastLines('SIGKILL');
+    };
+    const written = await writeUntilGone(server.address, seed, writes, (count) => {
+      if (count >= dieAt) die();
+    });
+    die();
+    await server.child[Symbol.asyncDispose]();
+    await volume?.unmount();
+    await volume?.mount();
+
+    const startMs = performance.now();
+    const again = await start();
+    const restartMillis = performance.now() - startMs;
+    try {
+      const { persisted, lost, unacknowledged } = await survivors(again.address, written);
+      const acknowledged = written.writes.size;
+      const firstLostMs = lost.reduce((first, number) => Math.min(first, written.writes.get(number)!), diedMs!);
+      return {
+        acknowledged,
+        persisted,
+        lost: lost.length,
+        lossRate: acknowledged === 0 ? 0 : lost.length / acknowledged,
+        lostSpanMillis: diedMs! - firstLostMs,
+        unacknowledgedPersisted: unacknowledged,
+        restartMillis,
+      };
+    } finally {
+      await again.child[Symbol.asyncDispose]();
+    }
+  } finally {
+    await volume?.[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
