@@ -10,6 +10,7 @@ import { directCommand } from './suites/direct/command.ts';
 import { durabilityCommand } from './suites/durability/command.ts';
 import { engineCommand } from './suites/engine/command.ts';
 import { flameCommand } from './suites/flame/command.ts';
+import { logCommand } from './suites/log/command.ts';
 import { matrixCommand } from './suites/matrix/command.ts';
 import { peersCommand } from './suites/peers/command.ts';
 import { rateCommand } from './suites/rate/command.ts';
@@ -33,6 +34,7 @@ export const benchCommands: readonly Command[] = [
   durabilityCommand,
   engineCommand,
   flameCommand,
+  logCommand,
   peersCommand,
   rateCommand,
   scaleCommand,

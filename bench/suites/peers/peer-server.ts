@@ -24,6 +24,8 @@ export interface FoundPeer {
 
 /** How much it has to hold. */
 export interface PeerNeeds {
+  /** Further arguments, which overrule those that keep it in memory alone. */
+  readonly args?: readonly string[];
   readonly keys: number;
   readonly valueBytes: number;
   readonly connections: number;
@@ -125,18 +127,29 @@ export interface PeerServer extends AsyncDisposable {
   readonly stderr: string;
 }
 
+export interface PeerOptions {
+  readonly signal: AbortSignal;
+  readonly pinning: Pinning;
+  /** Where its folder is made. Default: where temporary files are. */
+  readonly parent?: string;
+}
+
 /** Starts a store and waits until it accepts connections. Rejects with an `Error` when it does not. */
 export async function startPeer(
   name: PeerName,
   needs: PeerNeeds,
-  { signal, pinning }: { readonly signal: AbortSignal; readonly pinning: Pinning },
+  { signal, pinning, parent = tmpdir() }: PeerOptions,
 ): Promise<PeerServer> {
   const { program, language, args } = kinds[name];
-  const folder = mkdtempSync(join(tmpdir(), `ringkv-bench-${name}-`));
+  const folder = mkdtempSync(join(parent, `ringkv-bench-${name}-`));
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   for (let attempt = 1; ; attempt++) {
     const port = await freePort();
-    const child = new Child(name, pinning.server([program, ...args(port, folder, needs)]), signal);
+    const child = new Child(
+      name,
+      pinning.server([program, ...args(port, folder, needs), ...(needs.args ?? [])]),
+      signal,
+    );
     try {
       await accepting(port, child);
       return {
