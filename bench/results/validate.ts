@@ -42,6 +42,7 @@ const dimensions = z
     operation: name,
     servers: count,
     generators: count,
+    fsync: name,
     shards: count,
     rate: figure.nullable(),
     peer: name.nullable(),
