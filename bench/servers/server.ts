@@ -9,7 +9,7 @@ import { withOpenFiles } from './open-files.ts';
 import { type Pinning, unpinned } from './pinning.ts';
 
 /** What `serve` prints when it accepts connections. */
-const READY_LINE = /^ringkv \S+ ready (\S+) transport=(\S+) runtime=(\S+?)\/\S+ engine=\S+ pid=\d+(?: shards=\d+)?$/;
+const READY_LINE = /^ringkv \S+ ready (\S+) transport=(\S+) runtime=(\S+?)\/\S+ engine=\S+ pid=\d+ .*$/;
 
 export interface ServerChild {
   readonly child: Child;

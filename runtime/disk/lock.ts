@@ -107,7 +107,8 @@ async function takenOver(directory: string, draft: string, path: string): Promis
 /** Throws when the holder of a lock is not gone. */
 async function checkGone(directory: string, path: string): Promise<void> {
   const text = await readText(path);
-  if (text === undefined) return;
+  // It appeared with all its content: one without any was left by a machine that has lost its power before this was durable.
+  if (text === undefined || /^\0*$/.test(text)) return;
   const holder = parseHolder(text);
   if (holder === undefined) {
     throw new DirectoryLockedError(`${path} is no lock of ringkv: remove it if no server uses ${directory}`, 0);

@@ -87,6 +87,17 @@ test('the lock of a process that is gone is taken over, and one whose id belongs
   }
 });
 
+// Found by `bench durability --power-loss`: the name of the lock was durable, and what was in it was not.
+test.each(['', '\0'.repeat(200)])(
+  "a lock that has lost its content with the power is nobody's: %j",
+  async (content) => {
+    await writeFile(join(directory, 'lock'), content);
+    const lock = await lockDirectory(directory);
+    await expect(lockDirectory(directory)).rejects.toThrow(`process id ${process.pid}`);
+    await lock.release();
+  },
+);
+
 test('the lock of another machine is left alone, and so is what is none', async () => {
   await writeFile(join(directory, 'lock'), holder({ host: 'elsewhere', boot: 'other' }));
   await expect(lockDirectory(directory)).rejects.toThrow('process 1 on elsewhere');

@@ -7,7 +7,7 @@ import type { Context } from '../../../runtime/command/cli.ts';
 import { CommandError, ExitCode } from '../../../runtime/command/errors.ts';
 import type { RuntimeName } from '../../../runtime/runtime.ts';
 import type { TransportName } from '../../../transports/transport.ts';
-import type { Measured, Report, ReportCell } from '../../results/report.ts';
+import type { Dimensions, Measured, Report, ReportCell } from '../../results/report.ts';
 import { runSuite } from '../../results/run.ts';
 import { formatNumber, renderTable } from '../../results/table.ts';
 import { type Cell, cellLabel } from '../../servers/cell.ts';
@@ -72,8 +72,9 @@ export async function durability({ flags, json, context, signal }: DurabilityOpt
     measure: async ({ cell, policy }, { round }): Promise<readonly Measured[]> => {
       const { writes, seed } = flags;
       const figures = await trial({ entry: context.entry, cell, policy, death, writes, seed: seed + round, signal });
-      return [{ dimensions: { runtime: cell.runtime.name, transport: cell.transport, fsync: policy }, figures }];
+      return [{ dimensions: dimensionsOf({ cell, policy }), figures }];
     },
+    order: subjects.map(dimensionsOf),
     format(report) {
       broken = brokenPromises(report, death);
       return formatDurability(report, death, broken);
@@ -82,6 +83,10 @@ export async function durability({ flags, json, context, signal }: DurabilityOpt
     signal,
   });
   return broken.length > 0 ? ExitCode.FAILED : exitCode;
+}
+
+function dimensionsOf({ cell, policy }: Subject): Dimensions {
+  return { runtime: cell.runtime.name, transport: cell.transport, fsync: policy };
 }
 
 /** Of all tests of a cell, in words: which of them lost what the policy promises to keep. */
