@@ -17,6 +17,7 @@ export type SocketTransportName = Exclude<TransportName, 'memory'>;
 export type SocketKind = Exclude<Address['kind'], 'memory' | 'tls'>;
 
 interface Row {
+  /** Its own comes first. */
   readonly runtimes: readonly RuntimeName[];
   readonly kinds: readonly SocketKind[];
   /** It may be missing where all is well: an optional dependency, or something the kernel need not have. */
@@ -38,6 +39,18 @@ const rows: Readonly<Record<SocketTransportName, Row>> = {
 
 /** Describes each cell by `suite`. One that can't run here is skipped, and its title says why. */
 export function describeCells(suite: (cell: Cell) => void): void {
+  describeRows(suite, (madeFor, name) => madeFor.includes(name));
+}
+
+/** The same for each transport on one runtime alone, its own: for tests of what other runtimes can't change. */
+export function describeTransports(suite: (cell: Cell) => void): void {
+  describeRows(suite, ([own], name) => own === name);
+}
+
+function describeRows(
+  suite: (cell: Cell) => void,
+  isMeant: (madeFor: readonly RuntimeName[], runtime: RuntimeName) => boolean,
+): void {
   const here = runtimes();
   for (const name of ['node', 'bun', 'deno'] as const) {
     const runtime = here.find((one) => one.name === name);
@@ -50,7 +63,7 @@ export function describeCells(suite: (cell: Cell) => void): void {
       SocketTransportName,
       Row,
     ][]) {
-      if (!madeFor.includes(name)) continue;
+      if (!isMeant(madeFor, name)) continue;
       // What must be there is tested even if it says that it can't run: then the tests fail, as they should.
       const reason = isOptional ? reasons[transport] : null;
       if (reason === null) describe(`${transport} on ${name}`, () => suite({ runtime, transport, kinds }));
