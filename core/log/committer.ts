@@ -79,6 +79,8 @@ export class Committer implements TurnLog {
   }
 
   get pendingBytes(): number {
+    // What a failure has left behind is never written: nobody has to wait until it is less.
+    if (this.#failure !== undefined) return 0;
     return this.#log.pendingBytes + ((this.#writing ?? this.#waiting)?.bytes.length ?? 0);
   }
 

@@ -256,6 +256,30 @@ describe('a failure', () => {
     expect(file.underWay).toBe(0);
   });
 
+  test('lets those go on who had to wait, because too much was yet to be written', () => {
+    const { file, shard, connect, asked } = start();
+    const peers = Array.from({ length: 80 }, connect);
+    peers[0]!.handler.data(request([SET, 'k', 1]));
+    shard.turnEnd();
+    const large = request([SET, 'l', Buffer.alloc(MiB)]);
+    for (const { handler } of peers) {
+      handler.data(large);
+      shard.turnEnd();
+    }
+    expect(shard.isFull).toBe(true);
+    expect(peers.every(({ peer }) => peer.isRead)).toBe(false);
+    const before = asked();
+    file.finish(new Error('EIO'));
+    expect(shard.isFull).toBe(false);
+    expect(asked()).toBeGreaterThan(before);
+    while (shard.turnEnd());
+    expect(peers.every(({ peer }) => peer.isRead)).toBe(true);
+    expect(peers.flatMap(({ peer }) => peer.take()).map(codes)).toEqual(Array(81).fill(['LOG']));
+    peers.at(-1)!.handler.data(request([GET, 'k']));
+    shard.turnEnd();
+    expect(peers.at(-1)!.peer.take()).toEqual([[1]]);
+  });
+
   test('of a sync in the background is noticed, though all were answered', () => {
     const { file, shard, connect, committer } = start({ policy: 'everysec' });
     const { peer, handler } = connect();
