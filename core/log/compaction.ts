@@ -4,23 +4,39 @@
  */
 import type { Engine } from '../engine/engine.ts';
 import type { Disk } from './disk.ts';
+import { BrokenChainError } from './errors.ts';
 import type { LogPosition } from './log.ts';
+import type { LogEnd } from './records.ts';
 import { replayLog } from './recovery.ts';
 import { fileBytes, fileName, listFiles, type PreparedSegment, prepareSegment } from './segments.ts';
+import type { SnapshotPosition } from './snapshot-format.ts';
 import { type SnapshotFile, writeSnapshot } from './snapshot-write.ts';
 
 /** Files that are kept to become segments again. */
 const SPARES_MAX = 2;
 
 /**
- * Writes a snapshot of everything before segment `before`, all of which must have been closed, and removes what it includes. `engine` is empty and collects redo bytes. Throws a `LogError` when the log is damaged, and what the disk throws;
- * then the log is as it was.
+ * Writes a snapshot of everything before segment `position.nextSegment`, all of which must have been closed with the record
+ * of that position, and removes what it includes. `engine` is empty and collects redo bytes. Throws a `LogError` when the log
+ * is damaged, and what the disk throws; then the log is as it was.
  */
-export async function compact(disk: Disk, engine: Engine, before: number): Promise<SnapshotFile> {
-  const { end } = await replayLog(disk, engine, before);
-  const snapshot = await writeSnapshot(disk, engine, { ...end.position, nextSegment: before });
+export async function compact(disk: Disk, engine: Engine, position: SnapshotPosition): Promise<SnapshotFile> {
+  const { end } = await replayLog(disk, engine, position.nextSegment);
+  checkEnd(disk, end, position);
+  const snapshot = await writeSnapshot(disk, engine, position);
   await removeBefore(disk, snapshot.nextSegment);
   return snapshot;
+}
+
+/** Throws unless all was read up to a position: what was closed can't end in a torn write, and what it lacks is damage. */
+function checkEnd(disk: Disk, { position, segment, offset, tear }: LogEnd, wanted: SnapshotPosition): void {
+  if (tear !== undefined) throw tear.fault;
+  if (position.sequence === wanted.sequence && position.checksum === wanted.checksum) return;
+  const file = segment?.name ?? fileName(wanted.nextSegment - 1, 'log');
+  throw new BrokenChainError(
+    { directory: disk.path, file, offset },
+    `the records end with record ${position.sequence}, and not with record ${wanted.sequence} as they were written`,
+  );
 }
 
 export interface StartOverOptions {

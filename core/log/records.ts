@@ -43,6 +43,8 @@ export interface Tear {
   readonly bytes: number;
   /** Whole records in it. */
   readonly records: number;
+  /** What is wrong with the first record, which is not whole. */
+  readonly fault: LogError;
 }
 
 /** Where the records of a log end. */
@@ -88,10 +90,10 @@ export async function readRecords(
     }
     const walk = new SegmentWalk(disk, segment, await readWhole(disk, segment.name));
     const found = walk.read(end, onRecord);
-    if (found.fault === undefined && found.records === 0) continue;
+    if (found.tear === undefined && found.records === 0) continue;
     // The segments before were synced before this one was written to.
     if (torn !== undefined) throw torn;
-    torn = found.fault;
+    torn = found.tear?.fault;
     end = {
       position: found.position,
       segment,
@@ -134,10 +136,7 @@ function* wholeRecords(bytes: Uint8Array, from: number, salt: Salt): Generator<{
 }
 
 /** What one segment holds. */
-interface SegmentEnd extends Pick<LogEnd, 'position' | 'offset' | 'unsyncedOffset' | 'tear' | 'records'> {
-  /** What is wrong with the first record that is not whole, if there is one. */
-  readonly fault: LogError | undefined;
-}
+type SegmentEnd = Pick<LogEnd, 'position' | 'offset' | 'unsyncedOffset' | 'tear' | 'records'>;
 
 class SegmentWalk {
   readonly #bytes: Uint8Array;
@@ -180,14 +179,12 @@ class SegmentWalk {
       offsets.push(offset);
       offset += recordBytes(record.bodyBytes);
     }
-    const tear = this.#tear(offset, fault, position.sequence);
     return {
       position,
       offset,
       unsyncedOffset: unsynced === 0 ? offset : offsets[Math.max(0, offsets.length - unsynced)]!,
       records: offsets.length,
-      tear,
-      fault: tear && this.#error(offset, fault),
+      tear: this.#tear(offset, fault, position.sequence),
     };
   }
 
@@ -218,7 +215,8 @@ class SegmentWalk {
       end = at + recordBytes(record.bodyBytes);
     }
     if (records === 0 && fault === 'none') return undefined;
-    return { records, bytes: Math.max(end, this.#faultyEnd(offset, fault)) - offset };
+    const bytes = Math.max(end, this.#faultyEnd(offset, fault)) - offset;
+    return { records, bytes, fault: this.#error(offset, fault) };
   }
 
   /** Where a record ends that is not whole, as far as that can be told. */

@@ -96,10 +96,11 @@ async function closeLog(disk: Disk, segment: LogFile, end: LogEnd): Promise<Torn
   return closing(await disk.open(segment.name), async (file) => {
     let torn: TornTail | undefined;
     if (tear !== undefined) {
-      const bytes = new Uint8Array(tear.bytes);
-      const length = await file.read(offset, bytes);
-      const keptAs = await writeAside(disk, segment.index, bytes.subarray(0, length));
-      torn = { ...tear, file: segment.name, offset, keptAs };
+      const { bytes, records } = tear;
+      const tail = new Uint8Array(bytes);
+      const length = await file.read(offset, tail);
+      const keptAs = await writeAside(disk, segment.index, tail.subarray(0, length));
+      torn = { bytes, records, file: segment.name, offset, keptAs };
     }
     // The system may have failed to write these, have said so to a server that is gone, and take them for written now.
     const unsynced = new Uint8Array(offset - unsyncedOffset);

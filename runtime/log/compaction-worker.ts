@@ -18,7 +18,7 @@ try {
 }
 try {
   const engine = await createEngine(data.engine, { redo: true, slots: data.slots });
-  const snapshot = await compact(new DirectoryDisk(data.directory), engine, data.before);
+  const snapshot = await compact(new DirectoryDisk(data.directory), engine, data.position);
   post({ kind: 'done', snapshot });
 } catch (error) {
   post({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });

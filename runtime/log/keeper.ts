@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import type { EngineName } from '../../core/engine/engine.ts';
 import { type PreparedSegment, prepareSegment } from '../../core/log/segments.ts';
+import type { SnapshotPosition } from '../../core/log/snapshot-format.ts';
 import type { SnapshotFile } from '../../core/log/snapshot-write.ts';
 import type { SlotRange } from '../../core/slots.ts';
 import { shardDirectory } from '../disk/data-directory.ts';
@@ -17,28 +18,29 @@ import type { DataSettings } from './shard-log.ts';
 export interface LogKeeper {
   /** Prepares a segment, which lies ready once this resolves. Rejects with what the disk throws. */
   prepare(index: number): Promise<PreparedSegment>;
-  /** Puts a snapshot in the place of everything before a segment; all of that has ended. Rejects likewise. */
-  compact(before: number): Promise<SnapshotFile>;
+  /** Puts a snapshot in the place of everything up to a position; all of that has ended. Rejects likewise. */
+  compact(position: SnapshotPosition): Promise<SnapshotFile>;
 }
 
 /** The same, asked for by a message from the shard's thread. */
 export type KeeperTask =
   | { readonly kind: 'prepare'; readonly index: number }
-  | { readonly kind: 'compact'; readonly before: number };
+  | { readonly kind: 'compact'; readonly position: SnapshotPosition };
 
 /** What a compaction is told. Plain data, for its thread. */
 export interface CompactionOrder {
   readonly directory: string;
   readonly engine: EngineName;
   readonly slots: SlotRange;
-  readonly before: number;
+  /** Of the snapshot. */
+  readonly position: SnapshotPosition;
 }
 
 export type CompactionReport =
   | { readonly kind: 'done'; readonly snapshot: SnapshotFile }
   | { readonly kind: 'failed'; readonly message: string };
 
-export interface KeeperSettings extends Omit<CompactionOrder, 'before'> {
+export interface KeeperSettings extends Omit<CompactionOrder, 'position'> {
   /** Of the segments. */
   readonly segmentBytes: number;
 }
@@ -64,10 +66,10 @@ export class DirectoryKeeper implements LogKeeper {
     return prepared;
   }
 
-  compact(before: number): Promise<SnapshotFile> {
+  compact(position: SnapshotPosition): Promise<SnapshotFile> {
     const { segmentBytes: _, ...settings } = this.#settings;
     return new Promise((resolve, reject) => {
-      const order: CompactionOrder = { ...settings, before };
+      const order: CompactionOrder = { ...settings, position };
       this.#compacting = startWorker<CompactionOrder, never, CompactionReport>(COMPACTION_SCRIPT, 'compaction', order, {
         report(report) {
           if (report.kind === 'done') resolve(report.snapshot);
@@ -82,7 +84,7 @@ export class DirectoryKeeper implements LogKeeper {
   }
 
   do(task: KeeperTask): Promise<PreparedSegment | SnapshotFile> {
-    return task.kind === 'prepare' ? this.prepare(task.index) : this.compact(task.before);
+    return task.kind === 'prepare' ? this.prepare(task.index) : this.compact(task.position);
   }
 
   /** Resolves when nothing is being done in the directory any more; what was asked for may be left undone. */

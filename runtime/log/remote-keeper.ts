@@ -1,5 +1,6 @@
 /** The keeper of a log, for a shard in a thread of its own: what it asks for is done by the thread that started it. */
 import type { PreparedSegment } from '../../core/log/segments.ts';
+import type { SnapshotPosition } from '../../core/log/snapshot-format.ts';
 import type { SnapshotFile } from '../../core/log/snapshot-write.ts';
 import type { KeeperTask, LogKeeper } from './keeper.ts';
 
@@ -17,8 +18,8 @@ export class RemoteKeeper implements LogKeeper {
     return this.#ask({ kind: 'prepare', index });
   }
 
-  compact(before: number): Promise<SnapshotFile> {
-    return this.#ask({ kind: 'compact', before });
+  compact(position: SnapshotPosition): Promise<SnapshotFile> {
+    return this.#ask({ kind: 'compact', position });
   }
 
   done(id: number, result: unknown): void {

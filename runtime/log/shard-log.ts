@@ -11,6 +11,7 @@ import { startOver } from '../../core/log/compaction.ts';
 import { Log, type LogBatch, type LogSegment } from '../../core/log/log.ts';
 import { type Recovered, recover } from '../../core/log/recovery.ts';
 import { type PreparedSegment, prepareSegment } from '../../core/log/segments.ts';
+import type { SnapshotPosition } from '../../core/log/snapshot-format.ts';
 import type { SnapshotFile } from '../../core/log/snapshot-write.ts';
 import type { FileWriter } from '../../transports/transport.ts';
 import { DirectoryDisk, syncDirectory } from '../disk/directory.ts';
@@ -75,8 +76,8 @@ export class ShardLog implements LogUpkeep {
   #endedIndex: number;
   /** A snapshot is to be made of everything up to now. */
   #isSnapshotDue = false;
-  /** The snapshot is to have everything before this segment, which the log has gone on in; undefined when none is being made. */
-  #cut: number | undefined;
+  /** Where the snapshot is to end, in another segment than the log has gone on in; undefined when none is being made. */
+  #cut: SnapshotPosition | undefined;
   #isCompacting = false;
   #snapshots = 0;
   /** What was tried and failed is not tried again before this. */
@@ -209,7 +210,7 @@ export class ShardLog implements LogUpkeep {
     // It waits for the next segment to be prepared, if this one has records.
     if (!this.#isSnapshotDue || this.#cut !== undefined || !this.#log.endSegment()) return;
     this.#isSnapshotDue = false;
-    this.#cut = this.#log.segment.index;
+    this.#cut = { ...this.#log.position, nextSegment: this.#log.segment.index };
     this.committer.commit();
     this.#compactWhenEnded();
   }
@@ -236,15 +237,15 @@ export class ShardLog implements LogUpkeep {
   }
 
   #compactWhenEnded(): void {
-    const before = this.#cut;
-    if (before === undefined || this.#isCompacting || this.#endedIndex < before - 1) return;
+    const cut = this.#cut;
+    if (cut === undefined || this.#isCompacting || this.#endedIndex < cut.nextSegment - 1) return;
     const endedBytes = this.#endedBytes;
     if (endedBytes === 0) {
       this.#cut = undefined;
       return;
     }
     this.#isCompacting = true;
-    this.#surroundings.keeper.compact(before).then(
+    this.#surroundings.keeper.compact(cut).then(
       (snapshot) => {
         this.#isCompacting = false;
         this.#cut = undefined;

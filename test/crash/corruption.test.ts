@@ -9,8 +9,9 @@ import { compact } from '../../core/log/compaction.ts';
 import { LogError } from '../../core/log/errors.ts';
 import { SEGMENT_HEADER_BYTES } from '../../core/log/format.ts';
 import { readLog } from '../../core/log/read-log.ts';
-import { recover } from '../../core/log/recovery.ts';
+import { recover, replayLog } from '../../core/log/recovery.ts';
 import { planRepair, repair } from '../../core/log/repair.ts';
+import type { SnapshotPosition } from '../../core/log/snapshot-format.ts';
 import type { EngineFactory } from '../support/engines.ts';
 import { FixedDisk, filesOf, stateOf, writeLog } from '../support/log-files.ts';
 import { Random } from '../support/random.ts';
@@ -35,8 +36,14 @@ function machineOf(files: Files): SimulatedMachine {
 /** The first segments as a snapshot, and the others. */
 async function compacted(files: Files): Promise<Files> {
   const { disk } = machineOf(files);
-  await compact(disk, createMapEngine({ redo: true }), 3);
+  await compact(disk, createMapEngine({ redo: true }), await cut(3));
   return filesOf(disk);
+}
+
+/** Where the log is cut for a snapshot that has all segments before this one. */
+async function cut(nextSegment: number): Promise<SnapshotPosition> {
+  const { end } = await replayLog(machineOf(log.files).disk, createMapEngine({ redo: true }), nextSegment);
+  return { ...end.position, nextSegment };
 }
 
 /** How many records are recovered, or why none. The state must be theirs. */
@@ -194,6 +201,41 @@ test('segments that are missing, doubled, in another order, or stale', async () 
   for (const name of SEGMENTS.slice(1, -1)) {
     expect(await recovered(new Map(log.files).set(name, foreign.files.get(name)!))).not.toBe(RECORDS);
   }
+});
+
+test('a compaction refuses a damaged log, also where its last segment ends, and leaves every file as it was', async () => {
+  const position = await cut(3);
+  const [, last] = SEGMENTS as [string, string];
+  const ends = usedBytes(log.files.get(last)!);
+  const without = new Map(log.files);
+  without.delete(last);
+  const cases: readonly Files[] = [
+    ...zeroedSectors(log.files, [last]),
+    ...[SEGMENT_HEADER_BYTES + 500, ends - 1].map((at) =>
+      damaged(log.files, last, (bytes) => {
+        bytes[at]! ^= 1;
+        return bytes;
+      }),
+    ),
+    damaged(log.files, last, (bytes) => bytes.subarray(0, SEGMENT_HEADER_BYTES)),
+    without,
+  ];
+  let refused = 0;
+  for (const files of cases) {
+    const { disk } = machineOf(files);
+    const compacting = compact(disk, createMapEngine({ redo: true }), position);
+    const result = await refusalOr(async () => (await compacting).sequence);
+    if (result instanceof LogError) {
+      refused++;
+      expect(await filesOf(disk)).toEqual(files);
+    } else {
+      // What was damaged was no record.
+      expect(await recovered(await filesOf(disk))).toBe(RECORDS);
+    }
+  }
+  expect(refused).toBeGreaterThan(cases.length / 3);
+  const { disk } = machineOf(log.files);
+  expect(await compact(disk, createMapEngine({ redo: true }), position)).toMatchObject(position);
 });
 
 test('bytes of a fuzzer', { timeout: 900_000 }, async () => {

@@ -5,12 +5,14 @@
  */
 import type { Engine } from '../../core/engine/engine.ts';
 import { createMapEngine } from '../../core/engine/map.ts';
-import { Committer, FSYNC_POLICIES, type FsyncPolicy } from '../../core/log/committer.ts';
+import { Committer, FSYNC_POLICIES, type FsyncPolicy, type LogUpkeep } from '../../core/log/committer.ts';
 import { compact, startOver } from '../../core/log/compaction.ts';
+import { LogError } from '../../core/log/errors.ts';
 import { SEGMENT_HEADER_BYTES } from '../../core/log/format.ts';
-import { Log, type LogSegment } from '../../core/log/log.ts';
+import { Log, type LogBatch, type LogSegment } from '../../core/log/log.ts';
 import { type Recovered, recover } from '../../core/log/recovery.ts';
-import { type PreparedSegment, prepareSegment } from '../../core/log/segments.ts';
+import { fileName, type PreparedSegment, prepareSegment } from '../../core/log/segments.ts';
+import type { SnapshotPosition } from '../../core/log/snapshot-format.ts';
 import { Op } from '../../core/protocol.ts';
 import { array, encode, hex } from './bytes.ts';
 import type { EngineFactory } from './engines.ts';
@@ -28,6 +30,8 @@ export interface SimulationOptions {
 interface Change {
   readonly payloads: readonly Uint8Array[];
   readonly timeMs: number;
+  /** Of the record. */
+  readonly checksum: number;
 }
 
 /** How often things happened, so that a test sees that they do. */
@@ -38,9 +42,11 @@ export interface SimulationCounts {
   stoppedRecoveries: number;
   failures: number;
   lost: number;
+  /** Compactions that found damage. */
+  refusedCompactions: number;
 }
 
-export class Simulation {
+export class Simulation implements LogUpkeep {
   readonly counts: SimulationCounts = {
     recoveries: 0,
     torn: 0,
@@ -48,6 +54,7 @@ export class Simulation {
     stoppedRecoveries: 0,
     failures: 0,
     lost: 0,
+    refusedCompactions: 0,
   };
   readonly #random: Random;
   readonly #machine: SimulatedMachine;
@@ -66,11 +73,13 @@ export class Simulation {
   #log!: Log;
   #committer!: Committer;
   #lastSegment = 0;
-  /** Index of the last segment whose end was synced. */
-  #closedSegment = 0;
+  /** Where the last segment ended whose end was synced. */
+  #closed!: SnapshotPosition;
   #snapshotSegment = 0;
   #isPreparing = false;
   #compaction: Promise<void> | undefined;
+  /** Undoes the damage that the compaction is to find; undefined when there is none. */
+  #heal: (() => void) | undefined;
   /** Syncs that are under way. */
   #syncs: (() => void)[] = [];
 
@@ -106,8 +115,9 @@ export class Simulation {
         disk.stopAfter(Infinity);
         this.#log = new Log(this.#open(segment), recovered.position);
         this.#committer = new Committer(this.#log, this.#policy);
+        this.#committer.upkeep = this;
         this.#snapshotSegment = recovered.snapshot?.nextSegment ?? 1;
-        this.#closedSegment = segment.index - 1;
+        this.#closed = { ...recovered.position, nextSegment: segment.index };
         this.#isPreparing = false;
         this.#compaction = undefined;
         this.#syncs = [];
@@ -167,15 +177,32 @@ export class Simulation {
       this.#committer.append(redo, this.#engine.redoTimeMs);
       if (redo.length > 0) payloads.push(redo);
     }
-    if (payloads.length > 0) this.#changes.push({ payloads, timeMs: this.#engine.redoTimeMs });
     this.#committer.endTurn();
+    if (payloads.length > 0) this.#changed(payloads, this.#engine.redoTimeMs);
   }
 
   /** Ends the log as a server that is told to stop does. */
   #mark(): void {
     this.#log.sealMark(this.#nowMs);
-    this.#changes.push({ payloads: [], timeMs: this.#nowMs });
+    this.#changed([], this.#nowMs);
     this.#committer.commit();
+  }
+
+  #changed(payloads: readonly Uint8Array[], timeMs: number): void {
+    this.#changes.push({ payloads, timeMs, checksum: this.#log.position.checksum });
+  }
+
+  segmentEnded({ segment, sequence }: LogBatch): void {
+    const { checksum } = this.#changes[sequence - 1]!;
+    this.#closed = { sequence, checksum, nextSegment: segment.index + 1 };
+  }
+
+  failed(): void {}
+
+  tick(): void {}
+
+  info(): Record<string, never> {
+    return {};
   }
 
   #prepare(): void {
@@ -192,17 +219,34 @@ export class Simulation {
   }
 
   #compact(): void {
-    const before = this.#closedSegment + 1;
-    if (this.#compaction || before <= this.#snapshotSegment) return;
+    const position = this.#closed;
+    if (this.#compaction || position.nextSegment <= this.#snapshotSegment) return;
     const log = this.#log;
-    this.#compaction = compact(this.#machine.disk, this.#factory({ redo: true }), before)
+    const isDamaged = this.#random.chance(0.2);
+    if (isDamaged) this.#damage(position.nextSegment - 1);
+    this.#compaction = compact(this.#machine.disk, this.#factory({ redo: true }), position)
       .then(() => {
-        if (log === this.#log) this.#snapshotSegment = before;
+        if (log === this.#log) this.#snapshotSegment = position.nextSegment;
       })
-      .catch(tolerate)
+      .catch((error: unknown) => {
+        if (!isDamaged || !(error instanceof LogError)) tolerate(error);
+        else this.counts.refusedCompactions++;
+      })
       .finally(() => {
-        if (log === this.#log) this.#compaction = undefined;
+        if (log !== this.#log) return;
+        this.#heal?.();
+        this.#compaction = undefined;
       });
+  }
+
+  /** Flips a bit of a segment that has ended. What the compaction does not find must be without meaning. */
+  #damage(index: number): void {
+    const flip = this.#machine.flipper(fileName(index, 'log'));
+    flip();
+    this.#heal = () => {
+      flip();
+      this.#heal = undefined;
+    };
   }
 
   async #startOver(): Promise<void> {
@@ -217,7 +261,7 @@ export class Simulation {
       this.#log = new Log(this.#open(segment), position);
       this.#committer.goOn(this.#log);
       this.#snapshotSegment = segment.index;
-      this.#closedSegment = segment.index - 1;
+      this.#closed = { ...position, nextSegment: segment.index };
     } catch (error) {
       tolerate(error);
     }
@@ -226,10 +270,7 @@ export class Simulation {
   #open({ name, index, salt, sizeBytes }: PreparedSegment): LogSegment {
     this.#lastSegment = index;
     const file = this.#machine.disk.openForCommits(name, (sync) => this.#syncs.push(sync));
-    const close = (): void => {
-      this.#closedSegment = index;
-    };
-    return { index, salt, sizeBytes, file: { commit: file.commit, close } };
+    return { index, salt, sizeBytes, file };
   }
 
   #crash(): void {
@@ -241,6 +282,7 @@ export class Simulation {
   }
 
   #endLife(): void {
+    this.#heal?.();
     if (this.#random.chance(0.3)) this.#machine.killProcess();
     else {
       this.#machine.losePower();

@@ -149,6 +149,17 @@ export class SimulatedMachine {
     this.#durableNames = this.#names;
   }
 
+  /** What flips a bit of a file that was synced, where the file has other bytes than zeros, and then flips it back. */
+  flipper(name: string): () => void {
+    const { live, durable } = this.inode(name);
+    const at = this.#random.below(live.findLastIndex((byte) => byte !== 0) + 1);
+    const bit = 1 << this.#random.below(8);
+    return () => {
+      live[at]! ^= bit;
+      durable[at]! ^= bit;
+    };
+  }
+
   write(inode: Inode, offset: number, bytes: Uint8Array): Error | undefined {
     if (!this.#failsNow()) {
       inode.change({ offset, bytes: bytes.slice() });
