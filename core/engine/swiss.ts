@@ -31,6 +31,7 @@ interface Exports {
   execute(address: number, length: number, nowMs: number): number;
   outputAddress(): number;
   outputBytes(): number;
+  outputRoom(): number;
   clearOutput(): void;
   detachOutput(): number;
   recycleOutput(address: number): void;
@@ -118,11 +119,12 @@ class SwissEngine implements Engine {
     }
     this.#exports.setMemory(memoryBytesMax, this.#evicts ? 1 : 0);
     this.#bind(this.limits);
-    const { allocateRoom, freeRoom, detachOutput, recycleOutput } = this.#exports;
+    const { allocateRoom, freeRoom, outputRoom, detachOutput, recycleOutput } = this.#exports;
     this.room = {
       // More than an int32 would be cut on its way into the WebAssembly.
       allocate: (length) => (length <= 0x7fff_ffff ? allocateRoom(length) >>> 0 : 0),
       free: freeRoom,
+      outputRoom: () => outputRoom() >>> 0,
       detachOutput: () => detachOutput() >>> 0,
       recycleOutput,
     };

@@ -1,11 +1,17 @@
 /**
  * Replies that must not leave yet, because they show writes which are not durable: turns in their order, each with the number
- * of the log's record that it waits for. Their bytes stay where the engine wrote them, as long as its output can be taken
- * away, and are copied otherwise.
+ * of the log's record that it waits for. Many bytes stay where the engine wrote them, as long as its output can be taken away;
+ * few are copied, for an output takes at least 64 KiB.
  */
 import type { Engine } from '../engine/engine.ts';
 import type { OutputLease, OutputLender } from './lease.ts';
 import type { Session } from './session.ts';
+
+/** What is smaller than this is copied: it takes less memory than an output then, and hardly more time. Unit: bytes. */
+const COPIED_BYTES_MAX = 32 * 1024;
+
+/** What a turn takes that is held, besides the bytes of its replies: its objects and their places. Unit: bytes. */
+const HELD_TURN_BYTES = 512;
 
 /** Which part of a turn's output goes to whom: the parts lie behind one another, each from the end of the one before. */
 export interface TurnParts {
@@ -19,7 +25,7 @@ interface HeldTurn extends TurnParts {
   readonly bytes: number;
   /** Of the output that was taken away from the engine. */
   readonly lease: OutputLease | undefined;
-  /** The output, where it could not be taken away. */
+  /** The output, where it was not taken away. */
   readonly copy: Uint8Array | undefined;
 }
 
@@ -34,7 +40,7 @@ export class HeldReplies {
     this.#lender = lender;
   }
 
-  /** Of all that is held. */
+  /** How much memory all that is held takes, at most about twice as much where outputs were taken away. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -47,7 +53,7 @@ export class HeldReplies {
   holdOutput(record: number, parts: TurnParts): void {
     const engine = this.#engine;
     const bytes = engine.outputBytes;
-    const lease = this.#lender.detach();
+    const lease = bytes < COPIED_BYTES_MAX ? undefined : this.#lender.detach();
     let copy: Uint8Array | undefined;
     if (lease === undefined) {
       copy = engine.memory.slice(engine.outputOffset, engine.outputOffset + bytes);
@@ -80,7 +86,7 @@ export class HeldReplies {
 
   #deliver(turn: HeldTurn, refusal?: (frames: Uint8Array) => Uint8Array): void {
     const { sessions, ends, bytes, lease, copy } = turn;
-    this.#bytes -= bytes;
+    this.#bytes -= HELD_TURN_BYTES + bytes;
     const output = copy ?? this.#engine.memory.subarray(lease!.offset, lease!.offset + bytes);
     let start = 0;
     for (const [i, session] of sessions.entries()) {
@@ -95,6 +101,6 @@ export class HeldReplies {
 
   #add(turn: HeldTurn): void {
     this.#turns.push(turn);
-    this.#bytes += turn.bytes;
+    this.#bytes += HELD_TURN_BYTES + turn.bytes;
   }
 }

@@ -22,8 +22,8 @@ export class OutputLender {
 
   /** A lease of the output as it is; undefined when it can't be taken away, or when too much is lent already. */
   lease(): OutputLease | undefined {
-    const { room, outputBytes } = this.#engine;
-    if (room === undefined || this.#lentBytes + outputBytes > this.#bytesMax) return undefined;
+    const { room } = this.#engine;
+    if (room === undefined || this.#lentBytes + room.outputRoom() > this.#bytesMax) return undefined;
     this.#unused ??= new OutputLease(this, room);
     return this.#unused;
   }
@@ -37,8 +37,7 @@ export class OutputLender {
       return;
     }
     this.#unused = undefined;
-    this.#lentBytes += engine.outputBytes;
-    lease.detach(engine.outputBytes);
+    this.#lentBytes += lease.detach();
   }
 
   /**
@@ -62,7 +61,7 @@ export class OutputLease implements Lease {
   readonly #lender: OutputLender;
   readonly #room: EngineRoom;
   #readers = 0;
-  /** Where the output is once it was taken away from the engine, and how much lies in it. */
+  /** Where the output is once it was taken away from the engine, and how much memory it takes. */
   #offset: number | undefined;
   #bytes = 0;
 
@@ -90,8 +89,10 @@ export class OutputLease implements Lease {
     this.#lender.returned(this.#bytes);
   }
 
-  detach(bytes: number): void {
-    this.#bytes = bytes;
+  /** Takes the output away from the engine. Returns how much memory it takes. Unit: bytes. */
+  detach(): number {
+    this.#bytes = this.#room.outputRoom();
     this.#offset = this.#room.detachOutput();
+    return this.#bytes;
   }
 }

@@ -7,6 +7,9 @@ import { Committer, type FsyncPolicy } from '../../core/log/committer.ts';
 import type { CommitFile } from '../../core/log/disk.ts';
 import { randomSalt } from '../../core/log/format.ts';
 import { Log, type LogSegment } from '../../core/log/log.ts';
+import { HeldReplies } from '../../core/server/held.ts';
+import { OutputLender } from '../../core/server/lease.ts';
+import { Session } from '../../core/server/session.ts';
 import { Shard } from '../../core/server/shard.ts';
 import { decodeReply, request } from '../support/wire.ts';
 
@@ -211,6 +214,29 @@ describe.each(['swiss', 'map'])('always, engine %s', (engine) => {
     file.finish();
     await settled;
     expect(peer.take()).toEqual([[true]]);
+  });
+
+  test('many small turns take little memory, and count for more than their bytes', () => {
+    // Each once kept an output of the engine's, of 64 KiB, until its memory was exhausted.
+    const { file, shard, connect } = start({ engine });
+    const { peer, handler } = connect();
+    handler.data(request([SET, 'k', 1]));
+    shard.turnEnd();
+    const before = shard.engine.memory.length;
+    const get = request([GET, 'k']);
+    for (let i = 0; i < 1000; i++) {
+      handler.data(get);
+      shard.turnEnd();
+    }
+    expect(shard.engine.memory.length).toBeLessThanOrEqual(before + MiB);
+    file.finish();
+    expect(peer.take()).toEqual([[true], ...Array(1000).fill([1])]);
+    const held = new HeldReplies(shard.engine, new OutputLender(shard.engine));
+    const session = new Session(shard, peer);
+    for (let i = 1; i <= 1000; i++) held.hold(i, session, get);
+    expect(held.bytes).toBeGreaterThan(1000 * (get.length + 256));
+    held.release(1000);
+    expect(held.bytes).toBe(0);
   });
 
   test('with too much held back nothing more is executed until the log has caught up', () => {

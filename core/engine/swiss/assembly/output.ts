@@ -66,6 +66,11 @@ export function outputBytes(): u32 {
   return outputLength;
 }
 
+/** How much memory the output takes, whatever lies in it. */
+export function outputRoom(): u32 {
+  return outputCapacity;
+}
+
 export function clearOutput(): void {
   outputLength = 0;
   if (outputCapacity <= OUTPUT_KEPT_BYTES) return;
