@@ -129,8 +129,8 @@ export async function openShard(
     address,
     info: () => shard.info(),
     setSecrets(renewed: Secrets) {
-      shard.guard = guardOf(renewed);
       if (renewed.tls !== undefined) listener.renewTls?.(renewed.tls);
+      shard.guard = guardOf(renewed);
     },
     snapshot: () => log?.snapshot(),
     async close(graceMs: number) {

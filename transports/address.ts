@@ -30,6 +30,8 @@ export function parseAddress(text: string): Address {
     case 'memory':
       if (rest === '') throw malformed(text, 'the name is missing');
       return { kind: 'memory', name: rest };
+    case 'wss':
+      throw malformed(text, 'there is no TLS over WebSocket, write tls://HOST:PORT');
     default:
       throw malformed(text, 'it names no kind of address');
   }

@@ -6,7 +6,16 @@ import { availableOn } from './available.ts';
 import { Backlog } from './backlog.ts';
 import { addressError, assertUsable } from './errors.ts';
 import { type ServedConnection, Serving } from './serving.ts';
-import type { Address, Connection, ConnectionHandler, Listener, ServerHandler, Transport } from './transport.ts';
+import { Handshakes } from './tls.ts';
+import type {
+  Address,
+  Connection,
+  ConnectionHandler,
+  Listener,
+  ServerHandler,
+  TlsSecrets,
+  Transport,
+} from './transport.ts';
 import { claimUnixPath, removeUnixPath } from './unix.ts';
 
 type Socket = Bun.Socket<BunConnection>;
@@ -18,14 +27,15 @@ export function createBunTransport(): Transport {
 
 class BunTransport implements Transport {
   readonly name = 'bun';
-  readonly addressKinds = ['tcp', 'unix'] as const;
+  readonly addressKinds = ['tcp', 'tls', 'unix'] as const;
 
   availability() {
     return availableOn('bun');
   }
 
-  async listen(address: Address, handler: ServerHandler): Promise<Listener> {
+  async listen(address: Address, handler: ServerHandler, tls: TlsSecrets = {}): Promise<Listener> {
     assertUsable(this, 'listen on', address);
+    if (address.kind === 'tls') return listenTls(address, handler, tls);
     const serving = new Serving(handler);
     const socket = handlers((connection) => serving.opened(connection), serving);
     if (address.kind === 'unix') {
@@ -38,7 +48,7 @@ class BunTransport implements Transport {
         removeUnixPath(address.path);
       });
     }
-    const { host: hostname, port } = tcp(address);
+    const { host: hostname, port } = internet(address);
     const server = listening(address, () =>
       Bun.listen<BunConnection>({ hostname, port, exclusive: true, allowHalfOpen: true, socket }),
     );
@@ -49,28 +59,36 @@ class BunTransport implements Transport {
     address: Address,
     open: (connection: Connection) => ConnectionHandler,
     signal?: AbortSignal,
+    tls: TlsSecrets = {},
   ): Promise<Connection> {
     assertUsable(this, 'connect to', address);
     signal?.throwIfAborted();
     return new Promise((resolve, reject) => {
       const aborted = () => reject(signal?.reason);
       signal?.addEventListener('abort', aborted, { once: true });
-      const socket = handlers((connection) => {
+      const opened = (connection: BunConnection) => {
         // Bun can't give up an attempt, so what comes of it is dropped.
         if (signal?.aborted) return undefined;
         signal?.removeEventListener('abort', aborted);
         resolve(connection);
         return open(connection);
-      });
-      const options = { allowHalfOpen: true, socket };
+      };
+      const failed = (error: unknown) => {
+        signal?.removeEventListener('abort', aborted);
+        reject(addressError('connect to', address, error));
+      };
+      const isTls = address.kind === 'tls';
+      const options = { allowHalfOpen: true, socket: isTls ? secureHandlers(opened, failed) : handlers(opened) };
       const attempt =
         address.kind === 'unix'
           ? Bun.connect<BunConnection>({ unix: address.path, ...options })
-          : Bun.connect<BunConnection>({ hostname: tcp(address).host, port: tcp(address).port, ...options });
-      attempt.catch((error) => {
-        signal?.removeEventListener('abort', aborted);
-        reject(addressError('connect to', address, error));
-      });
+          : Bun.connect<BunConnection>({
+              hostname: internet(address).host,
+              port: internet(address).port,
+              ...options,
+              ...(isTls && { tls: { ...tls, rejectUnauthorized: true } }),
+            });
+      attempt.catch(failed);
     });
   }
 }
@@ -229,7 +247,104 @@ function listening<Listening>(address: Address, listen: () => Listening): Listen
   }
 }
 
-function tcp(address: Address): Extract<Address, { kind: 'tcp' }> {
-  if (address.kind !== 'tcp') throw new TypeError(`Bun's sockets have no addresses of the kind ${address.kind}`);
-  return address;
+function internet(address: Address): Extract<Address, { kind: 'tcp' | 'tls' }> {
+  if (address.kind === 'tcp' || address.kind === 'tls') return address;
+  throw new TypeError(`Bun's sockets have no addresses of the kind ${address.kind}`);
+}
+
+// TLS
+
+type TlsAddress = Extract<Address, { kind: 'tls' }>;
+
+/** As `listen` of the transport. */
+function listenTls(address: TlsAddress, handler: ServerHandler, tls: TlsSecrets): Listener {
+  const serving = new Serving(handler);
+  const shaking = new Handshakes();
+  const asksForCertificate = tls.ca !== undefined;
+  const socket = secureHandlers((connection) => serving.opened(connection), ignore, { serving, shaking });
+  const listenWith = (secrets: TlsSecrets, port: number) =>
+    listening(address, () =>
+      Bun.listen<BunConnection>({
+        hostname: address.host,
+        port,
+        exclusive: true,
+        allowHalfOpen: true,
+        socket,
+        tls: { ...secrets, requestCert: asksForCertificate, rejectUnauthorized: asksForCertificate },
+      }),
+    );
+  let server = listenWith(tls, address.port);
+  const bound: Address = { kind: 'tls', host: server.hostname, port: server.port };
+  let current = tls;
+  let isClosed = false;
+  const listener = serving.listener(bound, () => {
+    isClosed = true;
+    server.stop();
+    shaking.destroyAll();
+  });
+  return {
+    ...listener,
+    // Bun can't give a listening socket another certificate, so another one takes its place at once.
+    renewTls(secrets) {
+      if (isClosed) return;
+      server.stop();
+      try {
+        server = listenWith(secrets, bound.port);
+        current = secrets;
+      } catch (error) {
+        server = listenWith(current, bound.port);
+        throw error;
+      }
+    },
+  };
+}
+
+function ignore(): void {}
+
+/** What a listener keeps about those whose handshake is not over. */
+interface Accepting {
+  readonly serving: Serving;
+  readonly shaking: Handshakes;
+}
+
+/** As `handlers`, but that a connection is open once its handshake is finished; `failed` is told when it was not. */
+function secureHandlers(
+  open: (connection: BunConnection) => ConnectionHandler | undefined,
+  failed: (error: unknown) => void,
+  accepting?: Accepting,
+): Bun.SocketHandler<BunConnection> {
+  const plain = handlers(() => undefined, accepting?.serving);
+  const isServer = accepting !== undefined;
+  return {
+    ...plain,
+    open(socket) {
+      socket.data = new BunConnection(socket, accepting?.serving);
+      socket.setNoDelay(true);
+      accepting?.shaking.begun(socket.data);
+    },
+    handshake(socket, isFinished, error) {
+      const connection = socket.data;
+      accepting?.shaking.over(connection);
+      // A server that asks for no certificate gets an error that there was none.
+      const handler = isFinished && (isServer || error === null) ? open(connection) : undefined;
+      if (handler !== undefined) {
+        connection.handler = handler;
+        return;
+      }
+      failed(error ?? new Error('the TLS handshake was not finished'));
+      connection.destroy();
+    },
+    close(socket, error) {
+      accepting?.shaking.over(socket.data);
+      if (socket.data.handler === undefined) failed(error ?? new Error('closed in the TLS handshake'));
+      socket.data.closed(error);
+    },
+    // What the library for TLS has to say is told by `close`, too.
+    error(_socket, error) {
+      if ('code' in error && error.code === 'EPROTO') return;
+      queueMicrotask(() => {
+        throw error;
+      });
+    },
+  };
 }

@@ -4,9 +4,17 @@
  */
 import { availableOn } from './available.ts';
 import { Backlog } from './backlog.ts';
-import { addressError, assertUsable } from './errors.ts';
+import { addressError, assertUsable, TransportError } from './errors.ts';
 import { type ServedConnection, Serving } from './serving.ts';
-import type { Address, Connection, ConnectionHandler, Listener, ServerHandler, Transport } from './transport.ts';
+import type {
+  Address,
+  Connection,
+  ConnectionHandler,
+  Listener,
+  ServerHandler,
+  TlsSecrets,
+  Transport,
+} from './transport.ts';
 import { claimUnixPath, removeUnixPath } from './unix.ts';
 
 /** What a connection reads into while little comes; an idle one holds no more. Unit: bytes. */
@@ -31,7 +39,7 @@ export function createDenoTransport(): Transport {
 
 class DenoTransport implements Transport {
   readonly name = 'deno';
-  readonly addressKinds = ['tcp', 'unix'] as const;
+  readonly addressKinds = ['tcp', 'tls', 'unix'] as const;
   readonly #buffers = new Buffers();
 
   availability() {
@@ -40,6 +48,7 @@ class DenoTransport implements Transport {
 
   async listen(address: Address, handler: ServerHandler): Promise<Listener> {
     assertUsable(this, 'listen on', address);
+    if (address.kind === 'tls') throw unserved(address);
     if (address.kind === 'unix') await claimUnixPath(address);
     const server = listening(address);
     const serving = new Serving(handler);
@@ -86,10 +95,11 @@ class DenoTransport implements Transport {
     address: Address,
     open: (connection: Connection) => ConnectionHandler,
     signal?: AbortSignal,
+    tls: TlsSecrets = {},
   ): Promise<Connection> {
     assertUsable(this, 'connect to', address);
     signal?.throwIfAborted();
-    const conn = await connected(address, signal);
+    const conn = await connected(address, signal, tls);
     const connection = new DenoConnection(conn, this.#buffers);
     connection.start(open(connection));
     return connection;
@@ -329,14 +339,16 @@ function listening(address: Address): Deno.Listener {
 }
 
 /** Deno can't give up an attempt, so what comes of an aborted one is closed. */
-function connected(address: Address, signal: AbortSignal | undefined): Promise<Deno.Conn> {
+function connected(address: Address, signal: AbortSignal | undefined, tls: TlsSecrets): Promise<Deno.Conn> {
   return new Promise((resolve, reject) => {
     const aborted = () => reject(signal?.reason);
     signal?.addEventListener('abort', aborted, { once: true });
     const attempt: Promise<Deno.Conn> =
       address.kind === 'unix'
         ? Deno.connect({ transport: 'unix', path: address.path })
-        : Deno.connect({ hostname: tcp(address).host, port: tcp(address).port });
+        : address.kind === 'tls'
+          ? shaken(address, signal, tls)
+          : Deno.connect({ hostname: tcp(address).host, port: tcp(address).port });
     attempt.then(
       (conn) => {
         signal?.removeEventListener('abort', aborted);
@@ -349,6 +361,49 @@ function connected(address: Address, signal: AbortSignal | undefined): Promise<D
       },
     );
   });
+}
+
+type TlsAddress = Extract<Address, { kind: 'tls' }>;
+
+/**
+ * A connection of `Deno.listenTls` that is closed in its handshake stays open to the system until the peer closes it, so any
+ * peer could hold as many of them as it likes.
+ */
+function unserved(address: TlsAddress): TransportError {
+  const message =
+    "transport deno can't serve TLS, for Deno has no means to cut a client that is silent in the handshake: " +
+    'take --transport node, or leave the transport to ringkv';
+  return new TransportError('UNSUPPORTED', address, message);
+}
+
+/** A connection whose handshake is finished. An aborted one is closed, or it would keep the process from ending. */
+async function shaken(
+  address: TlsAddress,
+  signal: AbortSignal | undefined,
+  { cert, key, ca }: TlsSecrets,
+): Promise<Deno.TlsConn> {
+  const conn = await Deno.connectTls({
+    hostname: address.host,
+    port: address.port,
+    ...(ca && { caCerts: [ca] }),
+    ...(cert && key && { cert, key }),
+  });
+  let isClosed = false;
+  const close = () => {
+    if (!isClosed) conn.close();
+    isClosed = true;
+  };
+  signal?.addEventListener('abort', close, { once: true });
+  try {
+    if (signal?.aborted) close();
+    await conn.handshake();
+    return conn;
+  } catch (error) {
+    close();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', close);
+  }
 }
 
 function addressOf(listener: Deno.Listener, asked: Address): Address {

@@ -77,7 +77,7 @@ export function assertUsable(
   // Whoever has mixed up the two most often means the same host and port.
   const meant = (['ws', 'tcp'] as const).find((kind) => addressKinds.includes(kind));
   if (address.kind === 'tls') {
-    const message = `transport ${name} has no TLS: take --transport node, which every runtime has, or leave the transport to ringkv`;
+    const message = `transport ${name} has no TLS: take --transport node, which every runtime has, or bun, or leave the transport to ringkv`;
     throw new TransportError('UNSUPPORTED', address, message);
   }
   const hint = meant !== undefined && 'port' in address ? `; write ${formatAddress({ ...address, kind: meant })}` : '';

@@ -17,6 +17,7 @@ import { versions } from 'node:process';
 import { connect as connectTls, createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { addressError, assertUsable } from './errors.ts';
 import { type ServedConnection, Serving } from './serving.ts';
+import { HANDSHAKE_MS } from './tls.ts';
 import type {
   Address,
   Connection,
@@ -301,9 +302,6 @@ function adopt(accepted: Socket, onread: OnReadOpts): Socket {
 // TLS
 
 const TLS_VERSION_MIN = 'TLSv1.2';
-
-/** Who has not finished the handshake within this is cut. Unit: milliseconds. */
-const HANDSHAKE_MS = 5000;
 
 /** By what a raw socket is the same as the secure one above it. */
 function peerOf({ remoteAddress, remotePort }: Socket): string {

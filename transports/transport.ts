@@ -103,7 +103,10 @@ export interface Listener {
    * `graceMs` (milliseconds) the rest is destroyed. Twice is fine: the second call gets the same promise.
    */
   close(graceMs: number): Promise<void>;
-  /** New connections get these; those that are open keep what they have. Default: it has no TLS. */
+  /**
+   * New connections get these; those that are open keep what they have. Whether clients are asked for certificates stays
+   * as it is. Throws an `Error` when they can't be used. Default: it has no TLS.
+   */
   readonly renewTls?: ((secrets: TlsSecrets) => void) | undefined;
   /** Has `turnEnd` called soon, although nothing was delivered: the handler has work that something else brought. */
   requestTurn(): void;

@@ -35,7 +35,7 @@ export function naturalTransport(
   runtime: 'node' | 'bun' | 'deno',
   kind?: Address['kind'],
 ): Exclude<TransportName, 'memory'> {
-  // Only `node` speaks TLS, which every runtime has.
+  // Every runtime has `node`, and it alone does all of TLS on each of them.
   if (kind === 'tls') return 'node';
   return kind === 'ws' ? webSocketTransports[runtime] : runtime;
 }

@@ -311,7 +311,9 @@ function addressSuite(cell: Cell): void {
       new RegExp(`^refused \\S+ can't listen on ${kind}://no-such-host\\.invalid:7464: `),
     );
     expect(await refusal('memory:x')).toMatch(
-      kind === 'ws' ? /^refused UNSUPPORTED .* its addresses are ws$/ : /^refused UNSUPPORTED .* are tcp and unix$/,
+      kind === 'ws'
+        ? /^refused UNSUPPORTED .* its addresses are ws$/
+        : /^refused UNSUPPORTED .* are tcp (and tls )?and unix$/,
     );
   });
 }

@@ -1,5 +1,4 @@
 /** TLS of real servers on every runtime: who is trusted, what SIGHUP changes, and that a silent client is cut. */
-import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,40 +7,16 @@ import { connect as connectTls, type DetailedPeerCertificate } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../runtime/client.ts';
 import { parseAddress } from '../../transports/address.ts';
-import { runtimes } from '../support/children.ts';
+import type { TransportName } from '../../transports/transport.ts';
+import { certify as certifyIn, hasOpenssl } from '../support/certificates.ts';
+import { type Runtime, runtimes } from '../support/children.ts';
 import { run, type ServerChild, startServe } from '../support/command.ts';
 
-const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 const folder = mkdtempSync(join(tmpdir(), 'ringkv-tls-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const file = (name: string): string => join(folder, name);
+const certify = (name: string, ca?: string): void => certifyIn(folder, name, ca);
 const pem = (name: string): string => readFileSync(file(name), 'utf8');
-
-/** Makes `name.pem` and `name.key`, signed by `ca`, or by itself as an authority. */
-function certify(name: string, ca?: string): void {
-  const openssl = (...args: readonly string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', `${name}.key`];
-  const subject = ['-subj', `/CN=${name}`];
-  if (ca === undefined) openssl('req', '-x509', ...key, '-out', `${name}.pem`, ...subject, '-days', '2');
-  else {
-    writeFileSync(file('extensions'), 'subjectAltName=DNS:localhost,IP:127.0.0.1');
-    openssl('req', ...key, '-out', `${name}.csr`, ...subject);
-    const signer = ['-CA', `${ca}.pem`, '-CAkey', `${ca}.key`, '-CAcreateserial'];
-    openssl(
-      'x509',
-      '-req',
-      '-in',
-      `${name}.csr`,
-      ...signer,
-      '-out',
-      `${name}.pem`,
-      '-days',
-      '2',
-      '-extfile',
-      'extensions',
-    );
-  }
-}
 
 const title = hasOpenssl ? 'tls' : 'tls: openssl is missing, which Debian has in the package openssl';
 
@@ -61,28 +36,34 @@ describe.skipIf(!hasOpenssl)(title, () => {
     const secrets = ['--tls-cert', file('first.pem'), '--tls-key', file('first.key')];
     const refused = await run(['serve', '--listen', 'tls://127.0.0.1:0', '--transport', 'uring', ...secrets]);
     expect(refused.code).not.toBe(0);
-    expect(refused.stderr).toMatch(/has no TLS: take --transport node|can't run here/);
+    expect(refused.stderr).toMatch(/has no TLS: take --transport node, which every runtime has, or bun|can't run here/);
+    const deno = runtimes().find(({ name }) => name === 'deno');
+    if (deno !== undefined) {
+      const args = ['serve', '--listen', 'tls://127.0.0.1:0', '--transport', 'deno', ...secrets];
+      const { stderr } = await run(args, { runtime: deno });
+      expect(stderr).toMatch(/^ringkv: transport deno can't serve TLS, .*--transport node.*\n$/);
+    }
     const mixed = await run(['serve', '--listen', 'tls://127.0.0.1:0', ...secrets.slice(0, 3), file('second.key')]);
     expect(mixed.stderr).toBe(
       `ringkv: the key in ${file('second.key')} is not that of the certificate in ${file('first.pem')}\n`,
     );
   });
 
-  for (const runtime of runtimes()) {
-    describe(runtime.name, () => {
+  for (const { runtime, transport } of servers()) {
+    describe(`${transport} on ${runtime.name}`, () => {
       let server: ServerChild;
       const ca = (): string => pem('authority.pem');
       const serve = (...args: readonly string[]): Promise<ServerChild> => {
         copyFileSync(file('first.pem'), file('server.pem'));
         copyFileSync(file('first.key'), file('server.key'));
-        const secrets = ['--tls-cert', file('server.pem'), '--tls-key', file('server.key')];
+        const secrets = ['--transport', transport, '--tls-cert', file('server.pem'), '--tls-key', file('server.key')];
         return startServe(['--listen', 'tls://127.0.0.1:0', ...secrets, ...args], { runtime });
       };
       const portOf = ({ ready }: ServerChild): number => Number(/\d+$/.exec(ready.address)![0]);
 
       test('carries operations of any size to those who trust it, and nobody else; a silent client is cut', async () => {
         server = await serve();
-        expect(server.ready).toMatchObject({ transport: 'node' });
+        expect(server.ready).toMatchObject({ transport });
         const { address } = server.ready;
         expect(parseAddress(address).kind).toBe('tls');
         const silent = connectTcp(portOf(server), '127.0.0.1');
@@ -102,6 +83,16 @@ describe.skipIf(!hasOpenssl)(title, () => {
         await silentClosed;
         expect(await client.get('big')).toBe(big);
         await client.close();
+      });
+
+      test.each(clients())('the shell talks to it by $transport on $runtime.name, if it trusts it', async (client) => {
+        const args = ['shell', '--connect', server.ready.address, '--transport', client.transport];
+        const input = `set from ${client.transport}\nget from\n`;
+        const trusting = await run([...args, '--tls-ca', file('authority.pem')], { runtime: client.runtime, input });
+        expect(trusting).toMatchObject({ code: 0, stdout: `true\n"${client.transport}"\n` });
+        const strict = await run([...args, '--tls-ca', file('stranger.pem')], { runtime: client.runtime, input });
+        expect(strict.stderr).toMatch(/^ringkv: can't connect to tls:/);
+        expect(strict.stdout).toBe('');
       });
 
       test('shows new connections the certificate that SIGHUP has read, and keeps the old one when there is none', async () => {
@@ -127,27 +118,64 @@ describe.skipIf(!hasOpenssl)(title, () => {
     });
   }
 
-  test('asks clients for a certificate, if it is told whose', async () => {
-    const secrets = [
-      '--tls-cert',
-      file('first.pem'),
-      '--tls-key',
-      file('first.key'),
-      '--tls-ca',
-      file('authority.pem'),
-    ];
-    const server = await startServe(['--listen', 'tls://127.0.0.1:0', ...secrets]);
-    const { address } = server.ready;
-    const ca = pem('authority.pem');
-    const client = await connect({ address, tls: { ca, cert: pem('client.pem'), key: pem('client.key') } });
-    await client.set('k', 1);
-    await client.close();
-    const impostor = { ca, cert: pem('impostor.pem'), key: pem('impostor.key') };
-    for (const tls of [{ ca }, impostor])
-      await expect(connect({ address, tls })).rejects.toMatchObject({ code: 'CONNECTION' });
-    expect(await server.child.stop()).toBe(0);
-  });
+  test.each(servers())(
+    '$transport on $runtime.name asks clients for a certificate, if it is told whose',
+    async ({ runtime, transport }) => {
+      const secrets = [
+        '--tls-cert',
+        file('first.pem'),
+        '--tls-key',
+        file('first.key'),
+        '--tls-ca',
+        file('authority.pem'),
+      ];
+      const server = await startServe(['--listen', 'tls://127.0.0.1:0', '--transport', transport, ...secrets], {
+        runtime,
+      });
+      const { address } = server.ready;
+      const ca = pem('authority.pem');
+      const client = await connect({ address, tls: { ca, cert: pem('client.pem'), key: pem('client.key') } });
+      await client.set('k', 1);
+      await client.close();
+      const impostor = { ca, cert: pem('impostor.pem'), key: pem('impostor.key') };
+      for (const tls of [{ ca }, impostor])
+        await expect(connect({ address, tls })).rejects.toMatchObject({ code: 'CONNECTION' });
+      const own = [
+        '--tls-ca',
+        file('authority.pem'),
+        '--tls-cert',
+        file('client.pem'),
+        '--tls-key',
+        file('client.key'),
+      ];
+      for (const client of clients()) {
+        const args = ['shell', '--connect', address, '--transport', client.transport, ...own, 'get', 'k'];
+        expect(await run(args, { runtime: client.runtime })).toMatchObject({ code: 0, stdout: '1\n' });
+      }
+      expect(await server.child.stop()).toBe(0);
+    },
+  );
 });
+
+interface TlsEnd {
+  readonly runtime: Runtime;
+  readonly transport: TransportName;
+}
+
+/** `node` on every runtime, and `bun` on Bun. */
+function servers(): readonly TlsEnd[] {
+  return runtimes().flatMap((runtime) =>
+    (runtime.name === 'bun' ? (['node', 'bun'] as const) : (['node'] as const)).map((transport) => ({
+      runtime,
+      transport,
+    })),
+  );
+}
+
+/** The clients of the runtimes' own sockets. */
+function clients(): readonly TlsEnd[] {
+  return runtimes().map((runtime) => ({ runtime, transport: runtime.name }));
+}
 
 /** The name in the certificate that a server shows. */
 function shown(port: number): Promise<string> {

@@ -42,6 +42,7 @@ describe('parseAddress', () => {
     [`unix:/${'x'.repeat(107)}`, "the path has 108 bytes, a unix socket's at most 107"],
     ['unix:/a\0b', 'the path contains a zero byte'],
     ['memory:', 'the name is missing'],
+    ['wss://127.0.0.1:7464', 'there is no TLS over WebSocket, write tls://HOST:PORT'],
   ])('refuses "%s"', (text, why) => {
     const parse = () => parseAddress(text);
     expect(parse).toThrow(TypeError);
