@@ -224,7 +224,7 @@ describe('flags and variables', () => {
 
   const refusals: readonly [string[], RegExp, Record<string, string>?][] = [
     [['srve'], /unknown command srve, did you mean serve\?/],
-    [['frobnicate'], /unknown command frobnicate; there are serve, shell, doctor, repair, bench/],
+    [['frobnicate'], /unknown command frobnicate; there are serve, shell, snapshot, doctor, repair, bench/],
     [['--transport', 'bun'], /unknown flag --transport/],
     [['serve', '--transprot', 'bun'], /unknown flag --transprot, did you mean --transport\?/],
     [['serve', '--engine', 'swis'], /--engine swis: expected swiss or map, did you mean swiss\?/],
