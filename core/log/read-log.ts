@@ -1,6 +1,6 @@
 /** Reading a whole log: the newest snapshot that is whole, and the segments after it. */
 import type { Disk } from './disk.ts';
-import { LogError, LogErrorCode, MissingSegmentError } from './errors.ts';
+import { LogError, MissingSegmentError } from './errors.ts';
 import { type LogEnd, type RecordReader, readRecords } from './records.ts';
 import { fileName, type LogFile, listFiles } from './segments.ts';
 import { type PayloadReader, readSnapshot } from './snapshot-load.ts';
@@ -11,8 +11,6 @@ export interface LogReader {
   /** The snapshot comes first, in payloads. */
   readonly payload: PayloadReader;
   readonly record: RecordReader;
-  /** The snapshot was damaged: what came of it is to be forgotten. */
-  readonly restart: () => void;
 }
 
 export interface LogContent {
@@ -53,16 +51,25 @@ async function readSnapshots(
   const newest = snapshots[0]?.index ?? 1;
   const isEnough = (first: number): boolean =>
     segments.filter(({ index }) => index >= first && index <= newest).length === newest - first + 1;
-  for (const { name, index } of snapshots) {
+  for (const [i, { name, index }] of snapshots.entries()) {
     if (damagedSnapshot !== undefined && !isEnough(index)) continue;
-    try {
-      return { snapshot: await readSnapshot(disk, name, reader.payload), damagedSnapshot };
-    } catch (error) {
-      if (!(error instanceof LogError) || error.code === LogErrorCode.REPLAY) throw error;
-      damagedSnapshot ??= error;
-      reader.restart();
-    }
+    // What was executed can't be taken back: while there is another way, it is made sure first that this snapshot is whole.
+    const isLast = !isEnough(1) && !snapshots.slice(i + 1).some((older) => isEnough(older.index));
+    const damage = isLast ? undefined : await damageOf(disk, name);
+    if (damage === undefined) return { snapshot: await readSnapshot(disk, name, reader.payload), damagedSnapshot };
+    damagedSnapshot ??= damage;
   }
   if (damagedSnapshot !== undefined && !isEnough(1)) throw damagedSnapshot;
   return { snapshot: undefined, damagedSnapshot };
+}
+
+/** What is wrong with a snapshot, if anything is. */
+async function damageOf(disk: Disk, name: string): Promise<LogError | undefined> {
+  try {
+    await readSnapshot(disk, name, () => {});
+    return undefined;
+  } catch (error) {
+    if (error instanceof LogError) return error;
+    throw error;
+  }
 }

@@ -3,7 +3,6 @@
  * engine, as they were executed when they were new; then the log is closed where it ends, and goes on in another segment.
  */
 import type { Engine } from '../engine/engine.ts';
-import { Op } from '../protocol.ts';
 import type { Disk } from './disk.ts';
 import type { LogError } from './errors.ts';
 import type { LogPosition } from './log.ts';
@@ -73,18 +72,9 @@ export function replayLog(disk: Disk, engine: Engine, before = Infinity): Promis
     {
       payload: (payload, timeMs, place) => replayPayload(engine, payload, timeMs, place),
       record: (record, body, place) => replayBody(engine, body, record.timeMs, place),
-      restart: () => clear(engine),
     },
     before,
   );
-}
-
-function clear(engine: Engine): void {
-  const request = new Uint8Array([0x91, 0x91, Op.CLEAR]);
-  const offset = engine.reserveInput(request.length);
-  engine.memory.set(request, offset);
-  engine.execute(offset, request.length, 0);
-  engine.clearOutput();
 }
 
 /**

@@ -39,7 +39,7 @@ export interface Loss {
   readonly records: number;
 }
 
-const NOBODY: LogReader = { payload: () => {}, record: () => {}, restart: () => {} };
+const NOBODY: LogReader = { payload: () => {}, record: () => {} };
 
 /** Finds out what is wrong with a shard's log; undefined when nothing is. It changes nothing. */
 export async function planRepair(disk: Disk): Promise<RepairPlan | undefined> {

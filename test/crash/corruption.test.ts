@@ -8,12 +8,16 @@ import { createSwissEngine } from '../../core/engine/swiss.ts';
 import { compact } from '../../core/log/compaction.ts';
 import { LogError } from '../../core/log/errors.ts';
 import { SEGMENT_HEADER_BYTES } from '../../core/log/format.ts';
+import { Log } from '../../core/log/log.ts';
 import { readLog } from '../../core/log/read-log.ts';
 import { recover, replayLog } from '../../core/log/recovery.ts';
 import { planRepair, repair } from '../../core/log/repair.ts';
+import { prepareSegment } from '../../core/log/segments.ts';
 import type { SnapshotPosition } from '../../core/log/snapshot-format.ts';
+import { Op } from '../../core/protocol.ts';
+import { array, encode } from '../support/bytes.ts';
 import type { EngineFactory } from '../support/engines.ts';
-import { FixedDisk, filesOf, stateOf, writeLog } from '../support/log-files.ts';
+import { FixedDisk, filesOf, run, stateOf, writeLog } from '../support/log-files.ts';
 import { Random } from '../support/random.ts';
 import { SimulatedMachine } from '../support/simulated-disk.ts';
 
@@ -63,7 +67,7 @@ async function read(files: Files): Promise<number | LogError> {
     const record = ({ sequence }: { sequence: number }, body: Uint8Array): void => {
       if (Buffer.compare(body, log.bodies[sequence - 1]!) !== 0) throw new Error(`another record ${sequence}`);
     };
-    const { end } = await readLog(new FixedDisk(files), { payload, record, restart: () => {} });
+    const { end } = await readLog(new FixedDisk(files), { payload, record });
     return end.position.sequence;
   });
 }
@@ -200,6 +204,36 @@ test('segments that are missing, doubled, in another order, or stale', async () 
   const foreign = await writeLog(RECORDS, 3000);
   for (const name of SEGMENTS.slice(1, -1)) {
     expect(await recovered(new Map(log.files).set(name, foreign.files.get(name)!))).not.toBe(RECORDS);
+  }
+});
+
+test('of a damaged snapshot nothing is executed when the segments are still there', async () => {
+  const { disk } = machineOf(new Map());
+  const { name, salt, sizeBytes } = await prepareSegment(disk, 1, 1024 * 1024);
+  const file = disk.openForCommits(name, () => {});
+  const shard = new Log({ index: 1, salt, sizeBytes, file }, { sequence: 0, checksum: 0 });
+  const engine = createMapEngine({ redo: true });
+  const change = (timeMs: number, ...operation: unknown[]): void => {
+    shard.append(run(engine, array([encode(operation)]), timeMs).redo, timeMs);
+    shard.endTurn();
+  };
+  change(1000, Op.SET, 'n', 10, 1000);
+  // It has expired by then, and is counted anew.
+  change(5000, Op.ADD, 'n', 1);
+  // Enough for the snapshot to have several blocks.
+  for (let i = 0; i < 10; i++) change(6000, Op.SET, `large${i}`, new Uint8Array(60_000));
+  const batch = shard.take()!;
+  file.commit(batch.offset, batch.bytes, false, () => {});
+  await prepareSegment(disk, 2, sizeBytes);
+  const before = await filesOf(disk);
+  const snapshot = await compact(disk, createMapEngine({ redo: true }), { ...shard.position, nextSegment: 2 });
+  const whole = (await filesOf(disk)).get(snapshot.name)!;
+  for (const bytes of [whole.subarray(0, -10), whole]) {
+    const recoveredEngine = createMapEngine({ redo: true });
+    const { disk } = machineOf(new Map(before).set(snapshot.name, bytes));
+    const { damagedSnapshot } = await recover(disk, recoveredEngine);
+    expect(damagedSnapshot?.code).toBe(bytes === whole ? undefined : 'SHORT_READ');
+    expect(stateOf(recoveredEngine, 7000)).toBe(stateOf(engine, 7000));
   }
 });
 
