@@ -45,6 +45,9 @@ export const PROTOCOL_LIMITS: EngineLimits = {
   scanCountMax: MAX_SCAN_COUNT,
 };
 
+/** What a replay is bound by: beyond the operations of a frame, redo bytes have a DEL for each key that had to give way. */
+export const REPLAY_LIMITS: EngineLimits = { ...PROTOCOL_LIMITS, operationsMax: 0xffff_ffff };
+
 /** How often requests have passed one of the `EngineLimits`. */
 export interface EngineRefusals {
   readonly refusedKeys: number;

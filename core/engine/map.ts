@@ -24,7 +24,7 @@ import {
   type EngineOptions,
   type EngineStats,
   MAX_ENGINE_BYTES,
-  PROTOCOL_LIMITS,
+  REPLAY_LIMITS,
 } from './engine.ts';
 import { type Entry, Keyspace } from './map/keyspace.ts';
 import { limitRefusals, movedResult, Refusal, refusals } from './refusals.ts';
@@ -143,7 +143,7 @@ class MapEngine implements Engine {
     const { access, isWritable } = this;
     this.access = Access.FULL;
     this.isWritable = true;
-    this.#bounds = PROTOCOL_LIMITS;
+    this.#bounds = REPLAY_LIMITS;
     this.#limitBytes = Number.POSITIVE_INFINITY;
     try {
       return this.execute(offset, length, nowMs);

@@ -14,7 +14,7 @@ import {
   type EngineRoom,
   type EngineStats,
   MAX_ENGINE_BYTES,
-  PROTOCOL_LIMITS,
+  REPLAY_LIMITS,
 } from './engine.ts';
 import { movedResult } from './refusals.ts';
 import { wasmBase64 } from './swiss/wasm.ts';
@@ -153,7 +153,7 @@ class SwissEngine implements Engine {
     this.access = Access.FULL;
     this.isWritable = true;
     this.#exports.setMemory(MAX_ENGINE_BYTES, 0);
-    this.#bind(PROTOCOL_LIMITS);
+    this.#bind(REPLAY_LIMITS);
     try {
       return this.execute(offset, length, nowMs);
     } finally {

@@ -1,7 +1,7 @@
 /** What may be done by whom: every operation of the protocol, alone and inside batches. */
 import { describe, expect, test } from 'vitest';
 import { Access } from '../../../core/engine/engine.ts';
-import { Op, type OpName } from '../../../core/protocol.ts';
+import { MAX_FRAME_OPERATIONS, Op, type OpName } from '../../../core/protocol.ts';
 import { array, encode, fromHex, hex, wireError } from '../../support/bytes.ts';
 import { dump, type EngineFactory, elements, execute, hostOf, results } from '../../support/engines.ts';
 
@@ -180,6 +180,19 @@ export function accessSemantics(create: EngineFactory): void {
       expect(hex(deep.reply)).toBe(hex(encode(wireError('FRAME', 'nested more than 2 deep'))));
       expect([many.readable, deep.readable]).toEqual([false, false]);
       expect(count(engine)).toEqual({ refusedKeys: 0, refusedValues: 0, refusedNesting: 1, refusedOperations: 1 });
+    });
+
+    test('a replay may have more operations than a frame: those of the frame, and the keys that gave way', () => {
+      const engine = create();
+      const count = encode([Op.COUNT]);
+      const payload = new Uint8Array(5 + (MAX_FRAME_OPERATIONS + 1) * count.length);
+      payload[0] = 0xdd;
+      new DataView(payload.buffer).setUint32(1, MAX_FRAME_OPERATIONS + 1);
+      for (let at = 5; at < payload.length; at += count.length) payload.set(count, at);
+      const offset = engine.reserveInput(payload.length);
+      engine.memory.set(payload, offset);
+      expect(engine.execute(offset, payload.length, 0)).toBe(false);
+      expect(engine.replay(offset, payload.length, 0)).toBe(true);
     });
 
     test('what was stored under higher limits is replayed and answered', () => {
