@@ -78,7 +78,7 @@ async function create(path: string, shards: readonly SlotRange[], segmentBytes: 
     const directory = shardDirectory(path, slots);
     await makeDirectory(directory);
     const disk = new DirectoryDisk(directory);
-    if ((await listFiles(disk)).length === 0) await prepareSegment(disk, 1, segmentBytes);
+    if (!(await hasLog(disk))) await prepareSegment(disk, 1, segmentBytes);
   }
   const disk = new DirectoryDisk(path);
   const draft = `${MANIFEST_NAME}.tmp`;
@@ -98,11 +98,15 @@ async function checkShards(path: string, shards: readonly SlotRange[]): Promise<
   for (const slots of shards) {
     const directory = shardDirectory(path, slots);
     const isThere = await stat(directory).catch(() => undefined);
-    const files = isThere ? await listFiles(new DirectoryDisk(directory)) : [];
-    if (!files.some(({ kind }) => kind === 'log' || kind === 'snapshot')) {
+    if (!isThere || !(await hasLog(new DirectoryDisk(directory)))) {
       throw new ManifestError(`${directory} has no log, although ${join(path, MANIFEST_NAME)} says that it had one`);
     }
   }
+}
+
+/** Whether there is more than what an interrupted first start leaves. */
+async function hasLog(disk: DirectoryDisk): Promise<boolean> {
+  return (await listFiles(disk)).some(({ kind }) => kind === 'log' || kind === 'snapshot');
 }
 
 async function readManifest(path: string): Promise<Manifest | undefined> {

@@ -1,7 +1,7 @@
 /** The data directory: who may have it, and what it must hold. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -33,6 +33,18 @@ test('a directory has a log for each shard, and opens again for as many', async 
   await expect(openDataDirectory(path, divideSlots(1))).rejects.toThrow('start with --shards 2');
   // A refusal does not keep the lock.
   await (await openExistingDirectory(path)).lock.release();
+});
+
+test('a first start that was interrupted is begun again', async () => {
+  const shards = divideSlots(1);
+  const log = shardDirectory(directory, shards[0]!);
+  await mkdir(log);
+  // As the zeros of the first segment were being written.
+  await writeFile(join(log, '000000000001.spare'), new Uint8Array(100));
+  for (let start = 0; start < 2; start++) {
+    await (await openDataDirectory(directory, shards, SEGMENT_BYTES)).lock.release();
+    expect(await readdir(log)).toEqual(['000000000001.log']);
+  }
 });
 
 test('a log that is gone is missed', async () => {
