@@ -60,21 +60,26 @@ export async function startOver(
 ): Promise<{ readonly segment: PreparedSegment; readonly snapshot: SnapshotFile }> {
   const segment = await prepareSegment(disk, index, segmentBytes);
   const snapshot = await writeSnapshot(disk, engine, { ...position, nextSegment: index }, beforeRead);
-  await removeBefore(disk, index);
+  // Of the files that it replaces one has failed, and is not to be used again.
+  await removeBefore(disk, index, { sparesMax: 0 });
   return { segment, snapshot };
 }
 
 /**
  * Removes what a durable snapshot has made useless: older snapshots, the segments before `nextSegment`, and what interrupted
- * snapshots left. Some segments become spare files.
+ * snapshots left. Some segments become spare files, until there are `sparesMax`.
  */
-export async function removeBefore(disk: Disk, nextSegment: number): Promise<void> {
+export async function removeBefore(
+  disk: Disk,
+  nextSegment: number,
+  { sparesMax = SPARES_MAX }: { readonly sparesMax?: number } = {},
+): Promise<void> {
   const files = await listFiles(disk);
   let spares = files.filter(({ kind }) => kind === 'spare').length;
   const sizeBytes = await fileBytes(disk, fileName(nextSegment, 'log'));
   for (const { name, kind, index } of files) {
     if (index >= nextSegment || kind === 'spare') continue;
-    const isRecycled = kind === 'log' && spares < SPARES_MAX && (await fileBytes(disk, name)) === sizeBytes;
+    const isRecycled = kind === 'log' && spares < sparesMax && (await fileBytes(disk, name)) === sizeBytes;
     if (!isRecycled) await disk.remove(name);
     else {
       await disk.rename(name, fileName(index, 'spare'));

@@ -47,8 +47,8 @@ export interface PreparedSegment {
 /**
  * Makes a segment ready: takes a spare file, or writes a new one full of zeros, gives it its header and its name, and makes
  * all of that durable. Files written beforehand are synced faster than files that grow. A segment of that index that is
- * there already was prepared for a server that ended; it must hold no records, and is used. When this rejects, it leaves at
- * most a spare file behind. One at a time.
+ * there already was prepared for a server that ended; it must hold no records, and is used. When this rejects, the file that
+ * failed is removed, so that it is never synced again, unless the disk refuses that, too. One at a time.
  */
 export async function prepareSegment(
   disk: Disk,
@@ -59,10 +59,12 @@ export async function prepareSegment(
   const name = fileName(index, 'log');
   const isThere = (await disk.list()).includes(name);
   const source = isThere ? name : await takeSpare(disk, index, sizeBytes);
-  await closing(await disk.open(source), async (file) => {
+  const begin = closing(await disk.open(source), async (file) => {
     await file.write(0, encodeSegmentHeader({ salt, index }));
     await file.sync();
   });
+  // One that is there may be the only segment, which has to be. Of it nothing matters but the header, which is written again.
+  await (isThere ? begin : orRemoved(disk, source, begin));
   if (!isThere) await disk.rename(source, name);
   await disk.syncDirectory();
   return { name, index, salt, sizeBytes };
@@ -79,12 +81,23 @@ async function takeSpare(disk: Disk, index: number, sizeBytes: number): Promise<
   }
   const name = fileName(index, 'spare');
   const zeros = new Uint8Array(Math.min(ZEROS_BYTES, sizeBytes));
-  await closing(await disk.open(name, { create: true }), async (file) => {
+  const writing = closing(await disk.open(name, { create: true }), async (file) => {
     for (let offset = 0; offset < sizeBytes; offset += zeros.length) {
       await file.write(offset, zeros.subarray(0, Math.min(zeros.length, sizeBytes - offset)));
     }
   });
+  await orRemoved(disk, name, writing);
   return name;
+}
+
+/** Resolves or rejects as what is done with a file does; when that fails, the file is removed before, if that can be done. */
+export async function orRemoved<T>(disk: Disk, name: string, doing: Promise<T>): Promise<T> {
+  try {
+    return await doing;
+  } catch (error) {
+    await disk.remove(name).catch(() => {});
+    throw error;
+  }
 }
 
 export async function fileBytes(disk: Disk, name: string): Promise<number> {

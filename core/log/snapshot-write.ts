@@ -4,7 +4,7 @@ import { Reader, readError, Writer } from '../msgpack.ts';
 import { FRAME_HEADER_BYTES, Op } from '../protocol.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import { viewOn } from './format.ts';
-import { closing, fileName } from './segments.ts';
+import { closing, fileName, orRemoved } from './segments.ts';
 import {
   encodeBlockHeader,
   encodeSnapshotHeader,
@@ -25,7 +25,8 @@ export interface SnapshotFile extends SnapshotPosition {
 
 /**
  * Writes a snapshot of all that `engine` holds, which must not change meanwhile, and makes it durable under its name. Between
- * its writes, others run. Throws what the disk throws; then at most a file `.tmp` is left.
+ * its writes, others run. Throws what the disk throws; then nothing is left of it, if the disk allows
+ * that.
  */
 export async function writeSnapshot(
   disk: Disk,
@@ -36,13 +37,14 @@ export async function writeSnapshot(
   const name = fileName(position.nextSegment, 'snapshot');
   const temporary = fileName(position.nextSegment, 'tmp');
   if ((await disk.list()).includes(temporary)) await disk.remove(temporary);
-  const bytes = await closing(await disk.open(temporary, { create: true }), async (file) => {
+  const writing = closing(await disk.open(temporary, { create: true }), async (file) => {
     const writer = new SnapshotWriter(file, position, engine.redoTimeMs);
     for (const body of setsOf(engine, engine.redoTimeMs, beforeRead)) await writer.block(body);
     await writer.block(new Uint8Array());
     await file.sync();
     return writer.bytes;
   });
+  const bytes = await orRemoved(disk, temporary, writing);
   await disk.rename(temporary, name);
   await disk.syncDirectory();
   return { ...position, name, bytes };

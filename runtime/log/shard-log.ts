@@ -24,6 +24,9 @@ const RETRY_FIRST_MS = 100;
 /** Longest pause. Unit: milliseconds. */
 const RETRY_MAX_MS = 10_000;
 
+/** After so long without a failure the pauses begin with the first again: a disk that fails again and again is left in peace. */
+const CALM_MS = 60_000;
+
 /** Plain data, so that it can be given to a thread. */
 export interface ShardLogSettings {
   /** The shard's own. It is made if it is not there. */
@@ -83,6 +86,8 @@ export class ShardLog implements LogUpkeep {
   /** What was tried and failed is not tried again before this. */
   #nextTryMs = 0;
   #retryMs = RETRY_FIRST_MS;
+  /** When something failed last, or what it had led to ended. */
+  #troubleMs = 0;
   #retry: NodeJS.Timeout | undefined;
   #isClosed = false;
   #flush: () => void = () => {};
@@ -171,7 +176,6 @@ export class ShardLog implements LogUpkeep {
     this.#surroundings.report(
       `the log in ${this.#disk.path} has failed (${error.message}): writes answer LOG until everything is written anew`,
     );
-    this.#retryMs = RETRY_FIRST_MS;
     this.#startOverLater();
   }
 
@@ -271,21 +275,28 @@ export class ShardLog implements LogUpkeep {
   /** Nothing is lost by it, so it is tried again after a while. */
   #postpone(what: string, error: Error): void {
     if (this.#isClosed) return;
-    this.#surroundings.report(`${what}, which is tried again in ${this.#retryMs} ms: ${error.message}`);
-    this.#nextTryMs = this.#surroundings.now() + this.#retryMs;
-    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+    const pauseMs = this.#pauseMs();
+    this.#surroundings.report(`${what}, which is tried again in ${pauseMs} ms: ${error.message}`);
+    this.#nextTryMs = this.#surroundings.now() + pauseMs;
+  }
+
+  /** How long to wait after a failure. */
+  #pauseMs(): number {
+    const nowMs = this.#surroundings.now();
+    if (nowMs - this.#troubleMs > CALM_MS) this.#retryMs = RETRY_FIRST_MS;
+    this.#troubleMs = nowMs;
+    const pauseMs = this.#retryMs;
+    this.#retryMs = Math.min(pauseMs * 2, RETRY_MAX_MS);
+    return pauseMs;
   }
 
   #succeeded(): void {
     this.#nextTryMs = 0;
-    this.#retryMs = RETRY_FIRST_MS;
   }
 
   #startOverLater(): void {
     if (this.#isClosed) return;
-    const delayMs = this.#retryMs;
-    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
-    this.#retry = setTimeout(() => void this.#startOver(), delayMs);
+    this.#retry = setTimeout(() => void this.#startOver(), this.#pauseMs());
   }
 
   /** Writes the whole state to new files, and goes on in them: what became of the old ones does not matter then. */
@@ -309,6 +320,7 @@ export class ShardLog implements LogUpkeep {
       this.#endedIndex = segment.index - 1;
       this.#log = new Log(this.#open(segment), position);
       this.#endedBytes = 0;
+      this.#troubleMs = now();
       this.#snapshotMade(snapshot);
       this.#succeeded();
       this.committer.goOn(this.#log);

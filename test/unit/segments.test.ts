@@ -1,0 +1,43 @@
+/** What preparing, snapshots and starting over leave on a disk that fails. */
+import { expect, test } from 'vitest';
+import { createMapEngine } from '../../core/engine/map.ts';
+import { startOver } from '../../core/log/compaction.ts';
+import { SEGMENT_HEADER_BYTES } from '../../core/log/format.ts';
+import { prepareSegment } from '../../core/log/segments.ts';
+import { writeSnapshot } from '../../core/log/snapshot-write.ts';
+import { Random } from '../support/random.ts';
+import { DiskFault, SimulatedMachine } from '../support/simulated-disk.ts';
+
+const SEGMENT_BYTES = SEGMENT_HEADER_BYTES + 1000;
+const POSITION = { sequence: 7, checksum: 1 };
+
+test.each([
+  ['segment', (machine: SimulatedMachine) => prepareSegment(machine.disk, 1, SEGMENT_BYTES)],
+  [
+    'snapshot',
+    ({ disk }: SimulatedMachine) =>
+      writeSnapshot(disk, createMapEngine({ redo: true }), { ...POSITION, nextSegment: 1 }),
+  ],
+])('a %s whose write or sync has failed leaves no file that could be synced again', async (_, make) => {
+  let failures = 0;
+  for (let seed = 0; seed < 100; seed++) {
+    const machine = new SimulatedMachine(new Random(seed));
+    machine.faultProbability = 0.2;
+    try {
+      await make(machine);
+    } catch (error) {
+      expect(error).toBeInstanceOf(DiskFault);
+      expect([...machine.names.keys()]).toEqual([]);
+      failures++;
+    }
+  }
+  expect(failures).toBeGreaterThan(10);
+});
+
+test('of the segments that are given up after a failure none is used again', async () => {
+  const { disk } = new SimulatedMachine(new Random(1));
+  for (const index of [1, 2]) await prepareSegment(disk, index, SEGMENT_BYTES);
+  const options = { segmentBytes: SEGMENT_BYTES };
+  const { segment, snapshot } = await startOver(disk, createMapEngine({ redo: true }), POSITION, 3, options);
+  expect((await disk.list()).sort()).toEqual([segment.name, snapshot.name]);
+});
