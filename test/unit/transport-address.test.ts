@@ -23,7 +23,6 @@ describe('parseAddress', () => {
     ['', 'it names no kind of address'],
     ['127.0.0.1:7464', 'it names no kind of address'],
     ['http://127.0.0.1:7464', 'it names no kind of address'],
-    ['wss://127.0.0.1:7464', 'it names no kind of address'],
     ['ws://127.0.0.1', 'after ws: comes //HOST:PORT'],
     ['ws://127.0.0.1:7464/path', 'after ws: comes //HOST:PORT'],
     ['ws://host?query:1', 'after ws: comes //HOST:PORT'],
