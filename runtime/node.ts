@@ -20,13 +20,26 @@ export function createNodeRuntime(): Runtime {
       const { user, system } = process.cpuUsage();
       return { userMicros: user, systemMicros: system };
     },
-    memoryUse,
+    memoryUse: memoryMeter(),
     onSignal(name, handler) {
       process.on(name, handler);
     },
     exit(code) {
       process.exit(code);
     },
+  };
+}
+
+/** Looking takes a descriptor. While the process has none left, the answer is the last one: INFO has to be told all the same. */
+function memoryMeter(): () => MemoryUse {
+  let last = memoryUse();
+  return () => {
+    try {
+      last = memoryUse();
+    } catch {
+      // As above.
+    }
+    return last;
   };
 }
 
