@@ -39,6 +39,8 @@ export class Committer implements TurnLog {
   #log: Log;
   /** Numbers the logs that were gone on with: what comes from the file of one before is of no interest. */
   #epoch = 0;
+  /** How many writes and syncs are still under way on each of those. */
+  readonly #left = new Map<Log, number>();
   #settled: number;
   /** The last record that was written. */
   #written: number;
@@ -140,9 +142,12 @@ export class Committer implements TurnLog {
 
   /** Goes on in another log, after a failure: everything up to its last record is durable. */
   goOn(log: Log): void {
-    // A descriptor that a sync still uses would be another file's by the time it looks.
-    if (!this.#isSyncing) this.#log.close();
+    const underWay = Number(this.#isSyncing) + Number(this.#writing !== undefined);
+    // A descriptor that a write or sync still uses would be another file's by the time it looks.
+    if (underWay === 0) this.#log.close();
+    else this.#left.set(this.#log, underWay);
     this.#log = log;
+    this.#writing = undefined;
     this.#epoch++;
     this.#settled = log.sequence;
     this.#written = log.sequence;
@@ -178,9 +183,15 @@ export class Committer implements TurnLog {
     const { segment, offset, bytes } = batch;
     const sync = this.#needsSync(batch);
     const epoch = this.#epoch;
+    const log = this.#log;
     this.#writing = batch;
     segment.file.commit(offset, bytes, sync, (error) => {
-      if (epoch === this.#epoch) this.#wrote(batch, sync, error);
+      if (epoch === this.#epoch) {
+        this.#wrote(batch, sync, error);
+        return;
+      }
+      if (batch.lastOfSegment) segment.file.close();
+      this.#leave(log);
     });
   }
 
@@ -202,6 +213,15 @@ export class Committer implements TurnLog {
     this.#settle();
   }
 
+  /** Something ended that was under way on a log that was gone on without. */
+  #leave(log: Log): void {
+    const underWay = this.#left.get(log)! - 1;
+    this.#left.set(log, underWay);
+    if (underWay > 0) return;
+    this.#left.delete(log);
+    log.close();
+  }
+
   /** Makes durable what was written, while more is. */
   #syncWritten(): void {
     const batch = this.#lastBatch;
@@ -211,7 +231,7 @@ export class Committer implements TurnLog {
     this.#isSyncing = true;
     batch.segment.file.commit(batch.offset, NOTHING, true, (error) => {
       if (epoch !== this.#epoch) {
-        log.close();
+        this.#leave(log);
         return;
       }
       this.#isSyncing = false;
@@ -266,6 +286,8 @@ export class Committer implements TurnLog {
     this.#failure = error;
     this.#hasFailed = true;
     this.#counters.logFailures++;
+    // It waited for the sync that has failed just now, so nothing is under way on its file.
+    if (this.#waiting?.lastOfSegment) this.#waiting.segment.file.close();
     this.#waiting = undefined;
     this.upkeep?.failed(error);
     if (this.#isPumping) return;

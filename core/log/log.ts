@@ -169,9 +169,10 @@ export class Log {
     return this.#offset === SEGMENT_HEADER_BYTES;
   }
 
-  /** Closes the files that it would go on in. Nothing MUST be under way on them. */
+  /** Closes the files of what was not taken yet, and those that it would go on in. Nothing MUST be under way on them. */
   close(): void {
-    for (const { file } of [this.#segment, ...this.#nextSegments.splice(0)]) file.close();
+    const ended = this.#closed.splice(0).map(({ segment }) => segment);
+    for (const { file } of [...ended, this.#segment, ...this.#nextSegments.splice(0)]) file.close();
   }
 
   /** A batch was committed, or given up: its buffer is used again. */

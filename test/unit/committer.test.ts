@@ -1,0 +1,61 @@
+/** What a committer does with the files of a log that has failed. */
+import { expect, test } from 'vitest';
+import { Committer } from '../../core/log/committer.ts';
+import { Log, type LogSegment } from '../../core/log/log.ts';
+
+const START = { sequence: 0, checksum: 0 };
+
+/** Commits end when the test says so. */
+class Files {
+  readonly closed: number[] = [];
+  readonly commits: { readonly sync: boolean; readonly done: (error?: Error) => void }[] = [];
+
+  segment(index: number): LogSegment {
+    const file = {
+      commit: (_offset: number, _bytes: Uint8Array, sync: boolean, done: (error?: Error) => void) => {
+        this.commits.push({ sync, done });
+      },
+      close: () => this.closed.push(index),
+    };
+    return { index, salt: new Uint8Array(8).fill(index), sizeBytes: 1024 * 1024, file };
+  }
+}
+
+test('each file of a log that has failed is closed once, those of segments that had ended included', () => {
+  const files = new Files();
+  const log = new Log(files.segment(1), START);
+  const committer = new Committer(log, 'always');
+  for (const index of [2, 3]) log.addSegment(files.segment(index));
+  for (let segment = 0; segment < 2; segment++) {
+    committer.append(new Uint8Array(10), 1000);
+    log.endSegment();
+  }
+  committer.commit();
+  files.commits.shift()!.done(new Error('a sync failed'));
+  committer.goOn(new Log(files.segment(4), log.position));
+  expect(files.closed.sort()).toEqual([1, 2, 3]);
+});
+
+test('a log goes on while a write and a sync are under way on the one before, whose file is closed after both', () => {
+  const files = new Files();
+  const log = new Log(files.segment(1), START);
+  const committer = new Committer(log, 'everysec');
+  const change = (): void => {
+    committer.append(new Uint8Array(10), 1000);
+    committer.endTurn();
+  };
+  change();
+  files.commits.shift()!.done();
+  committer.tick(1000);
+  change();
+  const [sync, write] = files.commits.splice(0);
+  sync!.done(new Error('a sync failed'));
+  const { position } = log;
+  committer.goOn(new Log(files.segment(2), position));
+  expect(files.closed).toEqual([]);
+  write!.done();
+  expect(files.closed).toEqual([1]);
+  change();
+  files.commits.shift()!.done();
+  expect(committer.settled).toBe(position.sequence + 1);
+});
