@@ -26,6 +26,7 @@ export type ShardReport =
   | { readonly kind: 'info'; readonly id: number; readonly info: Info<string | number> }
   | { readonly kind: 'task'; readonly id: number; readonly task: KeeperTask }
   | { readonly kind: 'line'; readonly line: string }
+  | { readonly kind: 'syncing' }
   | { readonly kind: 'closed' };
 
 /** How long a shard may take to tell its figures before they are given without it. Unit: milliseconds. */
@@ -33,6 +34,9 @@ export const INFO_TIMEOUT_MS = 2000;
 
 /** What a shard may take beyond the time of grace to be closed, before its thread is ended all the same. Unit: milliseconds. */
 const CLOSE_SLACK_MS = 1000;
+
+/** What the disk may take to make the log durable, once nobody is connected any more. Unit: milliseconds. */
+const SYNC_MAX_MS = 60_000;
 
 /** The longest a timer of the runtimes can run. Unit: milliseconds. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
@@ -50,11 +54,14 @@ export class ShardThread {
   readonly listening: Promise<string>;
   /** Resolves when the thread is gone, to the reason. */
   readonly ended: Promise<Error>;
+  readonly #name: string;
+  readonly #services: ShardThreadServices;
   readonly #thread: WorkerThread<ShardOrder>;
   /** Who asked for INFO and has no answer, by the number of the question. */
   readonly #asking = new Map<number, (info: Info<string | number> | undefined) => void>();
   #questions = 0;
   #failure: Error | undefined;
+  #onSyncing: (() => void) | undefined;
   #onClosed: (() => void) | undefined;
   #onMapped: (() => void) | undefined;
   #hasEnded = false;
@@ -65,6 +72,8 @@ export class ShardThread {
 
   /** `script` is the compiled `shard-worker.ts`, absolute. */
   constructor(script: string, name: string, settings: ShardSettings, services: ShardThreadServices) {
+    this.#name = name;
+    this.#services = services;
     const listening = deferred<string>();
     const ended = deferred<Error>();
     this.listening = listening.promise;
@@ -93,6 +102,9 @@ export class ShardThread {
             return;
           case 'line':
             services.report(report.line);
+            return;
+          case 'syncing':
+            this.#onSyncing?.();
             return;
           case 'closed':
             this.#onClosed?.();
@@ -141,19 +153,27 @@ export class ShardThread {
   }
 
   /**
-   * Closes the shard as `Listener.close` does, and ends the thread; also one that does not answer. Once this
-   * resolves its ring is closed, which the kernel frees a moment later, with its port.
+   * Closes the shard as `OpenShard.close` does, and ends the thread; also one that does not answer in time, or whose disk does
+   * not. Once this resolves its ring is closed, which the kernel frees a moment later, with its port.
    */
   async close(graceMs: number): Promise<void> {
     if (this.#hasEnded) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(
-        () => {
-          this.#isStuck = true;
-          resolve();
-        },
-        Math.min(graceMs + CLOSE_SLACK_MS, TIMER_MS_MAX),
-      );
+      const giveUp = (): void => {
+        this.#isStuck = true;
+        resolve();
+      };
+      let timer = setTimeout(giveUp, Math.min(graceMs + CLOSE_SLACK_MS, TIMER_MS_MAX));
+      this.#onSyncing = () => {
+        clearTimeout(timer);
+        timer = setTimeout(() => {
+          this.#services.report(
+            `${this.#name} is ended though its log was not made durable within ${SYNC_MAX_MS / 1000} s: what was not synced ` +
+              'is lost if the power fails now',
+          );
+          giveUp();
+        }, SYNC_MAX_MS);
+      };
       this.#onClosed = () => {
         clearTimeout(timer);
         resolve();

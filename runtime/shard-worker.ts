@@ -36,7 +36,7 @@ try {
         keeper.undone(order.id, order.message);
         return;
       case 'close':
-        void shard.close(order.graceMs).then(() => post({ kind: 'closed' }));
+        void shard.close(order.graceMs, () => post({ kind: 'syncing' })).then(() => post({ kind: 'closed' }));
     }
   });
   post({ kind: 'listening', address: shard.address, thread: shard.thread });

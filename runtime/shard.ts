@@ -63,8 +63,8 @@ export interface OpenShard {
   setSecrets(secrets: Secrets): void;
   /** Begins a snapshot of everything up to now. Without a log it does nothing. */
   snapshot(): void;
-  /** As `Listener.close`; then the log is made durable and closed. */
-  close(graceMs: number): Promise<void>;
+  /** As `Listener.close`; then the log, if there is one, is made durable and closed, and before that `syncing` is called. */
+  close(graceMs: number, syncing?: () => void): Promise<void>;
 }
 
 /** What a shard with a log is given besides its settings. */
@@ -133,9 +133,11 @@ export async function openShard(
       shard.guard = guardOf(renewed);
     },
     snapshot: () => log?.snapshot(),
-    async close(graceMs: number) {
+    async close(graceMs: number, syncing?: () => void) {
       await listener.close(graceMs);
-      await log?.close();
+      if (log === undefined) return;
+      syncing?.();
+      await log.close();
     },
     thread: listener.thread,
   });

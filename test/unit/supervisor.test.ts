@@ -1,6 +1,6 @@
 /** What can go wrong in a server of several shards beside the shards themselves: their threads' starts, and the reports. */
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -119,6 +119,25 @@ test('a thread keeps nothing of the answers that it gave', async () => {
   collectGarbage();
   // The last one may still be in a register of its message's.
   expect(answers.slice(0, -1).filter((answer) => answer.deref() !== undefined)).toEqual([]);
+});
+
+test('a thread is not ended while its log is being made durable', async () => {
+  // It once was, one second after the time of grace, and the server said that it had ended in order.
+  const synced = join(folder, 'synced');
+  const lines: string[] = [];
+  vi.stubEnv('RINGKV_TEST_SYNCED', synced);
+  vi.stubEnv('RINGKV_TEST_SYNC_MS', '3000');
+  const log = { fsync: 'everysec', segmentBytes: 65_536, maxLogBytes: 262_144, snapshotEveryMs: 0 } as const;
+  const supervisor = await Supervisor.start({
+    ...options,
+    shards: 1,
+    script: join(root, 'test/support/slow-disk-shard.mjs'),
+    log: { ...log, data: folder },
+    report: (line) => void lines.push(line),
+  });
+  await supervisor.close(500);
+  expect(existsSync(synced)).toBe(true);
+  expect(lines).toEqual([]);
 });
 
 test('whoever waits for a thread that ends gets an answer, and so does who asks later', async () => {
