@@ -168,7 +168,9 @@ export class ShardLog implements LogUpkeep {
     const { maxLogBytes, snapshotEveryMs } = this.#settings;
     const isOld = snapshotEveryMs > 0 && nowMs - this.#lastSnapshotMs >= snapshotEveryMs;
     if (isOld) this.#lastSnapshotMs = nowMs;
-    if (isOld || this.#bytes > maxLogBytes) this.#isSnapshotDue = true;
+    // What is too long already gets shorter with the snapshot that is being made.
+    const isLong = this.#cut === undefined && this.#bytes > maxLogBytes;
+    if (isOld || isLong) this.#isSnapshotDue = true;
     this.#upkeep(nowMs);
   }
 
@@ -224,11 +226,15 @@ export class ShardLog implements LogUpkeep {
     if (this.#isPreparing || this.#isClosed || !log.needsSegment) return;
     this.#isPreparing = true;
     const index = ++this.#lastIndex;
-    this.#surroundings.keeper.prepare(index).then(
+    const opened = this.#surroundings.keeper.prepare(index).then((segment) => this.#open(segment));
+    opened.then(
       (segment) => {
         this.#isPreparing = false;
-        if (this.#isClosed || log !== this.#log) return;
-        log.addSegment(this.#open(segment));
+        if (this.#isClosed || log !== this.#log) {
+          segment.file.close();
+          return;
+        }
+        log.addSegment(segment);
         this.#succeeded();
         this.#upkeep(this.#surroundings.now());
       },
@@ -321,6 +327,9 @@ export class ShardLog implements LogUpkeep {
       this.#log = new Log(this.#open(segment), position);
       this.#endedBytes = 0;
       this.#troubleMs = now();
+      // What was to be in a snapshot is in this one.
+      this.#cut = undefined;
+      this.#isSnapshotDue = false;
       this.#snapshotMade(snapshot);
       this.#succeeded();
       this.committer.goOn(this.#log);
