@@ -20,14 +20,22 @@ const FREQUENCY_HZ = 997;
 /** What perf script may print. Unit: bytes. */
 const SCRIPT_BYTES_MAX = 1024 * 1024 * 1024;
 
-/** What makes V8 write `/tmp/perf-PID.map`, and give interpreted functions a name of their own on the stack. */
-const V8_FLAGS = ['--perf-basic-prof', '--interpreted-frames-native-stack'];
-
-const MAP_FLAGS: Readonly<Record<RuntimeName, readonly string[]>> = {
-  node: V8_FLAGS,
-  deno: [`--v8-flags=${V8_FLAGS.join(',')}`],
-  bun: [],
-};
+/**
+ * What makes V8 write `/tmp/perf-PID.map`, and give interpreted functions a name of their own on the stack. The log that it also
+ * writes then, into its working folder unless told otherwise, is of no interest.
+ */
+function mapFlags(runtime: RuntimeName, folder: string): readonly string[] {
+  const log = ['--no-logfile-per-isolate', `--logfile=${join(folder, 'v8.log')}`];
+  const flags = ['--perf-basic-prof', '--interpreted-frames-native-stack', ...log];
+  switch (runtime) {
+    case 'node':
+      return flags;
+    case 'deno':
+      return [`--v8-flags=${flags.join(',')}`];
+    case 'bun':
+      return [];
+  }
+}
 
 /** Why there is no perf, or undefined when there is. */
 export async function perfProblem(): Promise<string | undefined> {
@@ -50,7 +58,7 @@ export async function perfProblem(): Promise<string | undefined> {
 export const perfProfiler: Profiler = {
   name: 'perf',
   async start({ runtime, transport }, { entry, folder, signal }): Promise<ProfiledServer> {
-    const runtimeFlags = MAP_FLAGS[runtime.name];
+    const runtimeFlags = mapFlags(runtime.name, folder);
     const server = await startServerChild(runtime, entry, transport, { signal, runtimeFlags });
     const { pid } = server.child;
     const data = join(folder, 'perf.data');
