@@ -90,6 +90,8 @@ export class ShardLog implements LogUpkeep {
   #troubleMs = 0;
   #retry: NodeJS.Timeout | undefined;
   #isClosed = false;
+  /** The last attempt to write the whole state anew. Never rejects. */
+  #startingOver: Promise<void> | undefined;
   #flush: () => void = () => {};
 
   /**
@@ -195,6 +197,8 @@ export class ShardLog implements LogUpkeep {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#retry);
+    // Until it is over the directory is not another server's, whose files it might take for old ones.
+    await this.#startingOver;
     await this.committer.close(this.#surroundings.now());
   }
 
@@ -302,7 +306,9 @@ export class ShardLog implements LogUpkeep {
 
   #startOverLater(): void {
     if (this.#isClosed) return;
-    this.#retry = setTimeout(() => void this.#startOver(), this.#pauseMs());
+    this.#retry = setTimeout(() => {
+      this.#startingOver = this.#startOver();
+    }, this.#pauseMs());
   }
 
   /** Writes the whole state to new files, and goes on in them: what became of the old ones does not matter then. */

@@ -116,7 +116,7 @@ describe.skipIf(!hasStrace)(`syncs${hasStrace ? '' : ' (needs strace, and the ri
           expect.objectContaining({ error: 'LOG' }),
           1,
         ]);
-        expect(child.stderr).toMatch(/the log in .* has failed \(.*(EIO|os error 5)/);
+        await expect.poll(() => child.stderr).toMatch(/the log in .* has failed \(.*(EIO|os error 5)/);
         await stop(tracer);
         await setAgain(client, 'after');
         expect((await infoOf(client)).logState).toBe('writable');
@@ -168,7 +168,8 @@ describe.skipIf(!isRoot)(`a full disk${isRoot ? '' : ' (needs root, to mount one
         value,
         expect.objectContaining({ error: 'LOG' }),
       ]);
-      expect(child.stderr).toMatch(/has failed \(.*(ENOSPC|os error 28)/);
+      // The reply may be there before the line, which goes through another thread.
+      await expect.poll(() => child.stderr).toMatch(/has failed \(.*(ENOSPC|os error 28)/);
       execFileSync('mount', ['-o', 'remount,size=64m', data]);
       await setAgain(client, 'after');
       await client.close();
