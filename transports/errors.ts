@@ -84,6 +84,12 @@ export function assertUsable(
   throw new TransportError(
     'UNSUPPORTED',
     address,
-    `transport ${name} can't ${attempt} ${formatAddress(address)}: its addresses are ${addressKinds.join(' and ')}${hint}`,
+    `transport ${name} can't ${attempt} ${formatAddress(address)}: its addresses are ${listed(addressKinds)}${hint}`,
   );
+}
+
+/** `tcp`; `tcp and unix`; `tcp, tls and unix`. */
+function listed(names: readonly string[]): string {
+  const [last, ...before] = names.toReversed();
+  return before.length === 0 ? `${last}` : `${before.toReversed().join(', ')} and ${last}`;
 }

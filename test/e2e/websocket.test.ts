@@ -46,7 +46,7 @@ for (const runtime of found) {
       const args = ['shell', '--transport', 'node', '--connect', address, 'ping'];
       const outcome = await run(args, { runtime });
       expect(outcome.stderr).toBe(
-        `ringkv: transport node can't connect to ${address}: its addresses are tcp and unix; write ${address.replace('ws:', 'tcp:')}\n`,
+        `ringkv: transport node can't connect to ${address}: its addresses are tcp, tls and unix; write ${address.replace('ws:', 'tcp:')}\n`,
       );
       expect(outcome.code).toBe(1);
     });
