@@ -12,7 +12,7 @@ import { usageError } from '../../../runtime/command/errors.ts';
 import type { RuntimeName } from '../../../runtime/runtime.ts';
 import type { TransportName } from '../../../transports/transport.ts';
 import { type ChosenClient, chooseClient, type GeneratorFlags } from '../../load/choose-generator.ts';
-import { WARMUP_SHARE } from '../../load/plan.ts';
+import { loadDimensions, planLoad } from '../../load/client-load.ts';
 import { explainCells, type FigureColumn, renderCells } from '../../results/cells-table.ts';
 import type { Dimensions, Measured, Report, ReportCell } from '../../results/report.ts';
 import { runSuite, type Step } from '../../results/run.ts';
@@ -23,6 +23,9 @@ import { whyNoProcessFigures } from '../../servers/process-figures.ts';
 import { startServerChild } from '../../servers/server.ts';
 import { selectCells, survey, versionsOf } from '../../servers/survey.ts';
 import { findPeers, startPeer } from '../peers/peer-server.ts';
+
+/** Frames in flight on each connection. */
+const DEPTH = 1;
 
 /** `none` is a server without a log. */
 export type LogPolicy = FsyncPolicy | 'none';
@@ -92,16 +95,9 @@ export async function log({ flags, json, context, signal }: LogOptions): Promise
       entry: context.entry,
       generator: subject.client.runtime,
       plan: {
-        transport: subject.client.transport,
-        connections: subject.connections,
-        depth: 1,
-        keys: flags.keys,
+        ...planLoad({ ...flags, connections: subject.connections, depth: DEPTH }, subject.client),
         mix: { readShare: flags.readShare, distribution: 'zipfian' },
-        valueBytes: flags.valueSize,
         batches: flags.batches,
-        warmupSeconds: flags.seconds * WARMUP_SHARE,
-        seconds: flags.seconds,
-        seed: flags.seed,
       },
       signal,
       onPhase,
@@ -173,11 +169,7 @@ function dimensionsOf({ cell, policy, connections, client }: Subject, batch: num
     ...(cell === undefined ? { peer: 'redis' } : { peer: null, runtime: cell.runtime.name, transport: cell.transport }),
     fsync: policy,
     batch,
-    connections,
-    keys: flags.keys,
-    valueSize: flags.valueSize,
-    clientRuntime: client.runtime.name,
-    clientTransport: client.transport,
+    ...loadDimensions({ ...flags, connections, depth: DEPTH }, client),
   };
 }
 

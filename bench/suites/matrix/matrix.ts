@@ -13,7 +13,8 @@ import { usageError } from '../../../runtime/command/errors.ts';
 import type { RuntimeName } from '../../../runtime/runtime.ts';
 import type { TransportName } from '../../../transports/transport.ts';
 import { type ChosenClient, chooseClients } from '../../load/choose-generator.ts';
-import { type Measurement, WARMUP_SHARE } from '../../load/plan.ts';
+import { loadDimensions, planLoad } from '../../load/client-load.ts';
+import type { Measurement } from '../../load/plan.ts';
 import type { Dimensions, Measured, Report } from '../../results/report.ts';
 import { runSuite, type Step } from '../../results/run.ts';
 import { measureCell, type Subject, subjectLabel } from '../../servers/cell.ts';
@@ -91,15 +92,8 @@ export async function matrix({ flags, json, context, signal }: MatrixOptions): P
       generators: flags.generators,
       pinning,
       plan: {
-        transport: client.transport,
-        connections,
-        depth: flags.depth,
-        keys: flags.keys,
-        valueBytes: flags.valueSize,
+        ...planLoad({ ...flags, connections }, client),
         batches: flags.batches,
-        warmupSeconds: flags.seconds * WARMUP_SHARE,
-        seconds: flags.seconds,
-        seed: flags.seed,
       },
       signal,
       onPhase,
@@ -142,12 +136,7 @@ function dimensionsOf(subject: MatrixSubject, batch: number, flags: MatrixFlags)
     transport,
     control,
     batch,
-    connections,
-    depth: flags.depth,
-    keys: flags.keys,
-    valueSize: flags.valueSize,
-    clientRuntime: client.runtime.name,
-    clientTransport: client.transport,
+    ...loadDimensions({ ...flags, connections }, client),
     generators: flags.generators,
   };
 }

@@ -11,7 +11,7 @@ import { usageError } from '../../../runtime/command/errors.ts';
 import type { RuntimeName } from '../../../runtime/runtime.ts';
 import type { TransportName } from '../../../transports/transport.ts';
 import { type ChosenClient, chooseClient, type GeneratorFlags } from '../../load/choose-generator.ts';
-import { WARMUP_SHARE } from '../../load/plan.ts';
+import { loadDimensions, planLoad } from '../../load/client-load.ts';
 import { explainCells, type FigureColumn, renderCells } from '../../results/cells-table.ts';
 import type { Dimensions, Measured, Report, ReportCell } from '../../results/report.ts';
 import { runSuite, type Step } from '../../results/run.ts';
@@ -93,15 +93,8 @@ export async function peers({ flags, json, context, signal }: PeersOptions): Pro
       generators: flags.generators,
       pinning,
       plan: {
-        transport: subject.client.transport,
-        connections: flags.connections,
-        depth: flags.depth,
-        keys: flags.keys,
-        valueBytes: flags.valueSize,
+        ...planLoad(flags, subject.client),
         batches: flags.batches,
-        warmupSeconds: flags.seconds * WARMUP_SHARE,
-        seconds: flags.seconds,
-        seed: flags.seed,
       },
       signal,
       onPhase,
@@ -161,12 +154,7 @@ function dimensionsOf({ server, client }: Subject, batch: number, flags: PeersFl
       ? { peer: server.name }
       : { peer: null, runtime: server.runtime.name, transport: server.transport }),
     batch,
-    connections: flags.connections,
-    depth: flags.depth,
-    keys: flags.keys,
-    valueSize: flags.valueSize,
-    clientRuntime: client.runtime.name,
-    clientTransport: client.transport,
+    ...loadDimensions(flags, client),
     generators: flags.generators,
   };
 }

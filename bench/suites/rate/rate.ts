@@ -12,7 +12,7 @@ import { scriptCommand } from '../../../runtime/find.ts';
 import type { RuntimeName } from '../../../runtime/runtime.ts';
 import type { TransportName } from '../../../transports/transport.ts';
 import { type ChosenClient, chooseClient, type GeneratorFlags } from '../../load/choose-generator.ts';
-import { WARMUP_SHARE } from '../../load/plan.ts';
+import { loadDimensions, planLoad } from '../../load/client-load.ts';
 import { cellValue } from '../../results/cells-table.ts';
 import type { Dimensions, Measured, Report, ReportCell } from '../../results/report.ts';
 import { runSuite, type Step } from '../../results/run.ts';
@@ -110,17 +110,10 @@ async function measureOnce(subject: Subject, { flags, entry, pinning, step }: Me
   await using serverChild = server.child;
   const plan: RatePlan = {
     address: server.address,
-    transport: client.transport,
-    connections: flags.connections,
-    depth: flags.depth,
-    keys: flags.keys,
-    valueBytes: flags.valueSize,
+    ...planLoad(flags, client),
     batches: flags.batches,
     rates: flags.rates,
     limitMicros: flags.limitMs * 1000,
-    warmupSeconds: flags.seconds * WARMUP_SHARE,
-    seconds: flags.seconds,
-    seed: flags.seed,
   };
   const script = fileURLToPath(new URL('./rate-process.js', import.meta.url));
   const command = pinning.generator(scriptCommand(client.runtime, script, [JSON.stringify(plan)]));
@@ -155,12 +148,7 @@ function dimensionsOf({ runtime, transport, client }: Subject, batch: number, fl
     runtime: runtime.name,
     transport,
     batch,
-    connections: flags.connections,
-    depth: flags.depth,
-    keys: flags.keys,
-    valueSize: flags.valueSize,
-    clientRuntime: client.runtime.name,
-    clientTransport: client.transport,
+    ...loadDimensions(flags, client),
   };
 }
 

@@ -9,8 +9,8 @@ import { usageError } from '../../../runtime/command/errors.ts';
 import type { RuntimeName } from '../../../runtime/runtime.ts';
 import type { TransportName } from '../../../transports/transport.ts';
 import { type ChosenClient, chooseClient, type GeneratorFlags } from '../../load/choose-generator.ts';
+import { loadDimensions, planLoad } from '../../load/client-load.ts';
 import { whyNoLoopback } from '../../load/loopback.ts';
-import { WARMUP_SHARE } from '../../load/plan.ts';
 import { cellValue, explainCells, type FigureColumn, renderCells } from '../../results/cells-table.ts';
 import type { Dimensions, Measured, Report, ReportCell } from '../../results/report.ts';
 import { runSuite, type Step } from '../../results/run.ts';
@@ -132,16 +132,9 @@ async function measureOnce(subject: Subject, { flags, entry, pinning, step }: Me
       generators,
       pinning,
       plan: {
-        transport: client.transport,
-        connections: flags.connections,
-        depth: flags.depth,
-        keys: flags.keys,
-        valueBytes: flags.valueSize,
+        ...planLoad(flags, client),
         batches: [flags.batch],
         countLoopback: whyNoLoopback() === undefined,
-        warmupSeconds: flags.seconds * WARMUP_SHARE,
-        seconds: flags.seconds,
-        seed: flags.seed,
       },
       signal,
       onPhase,
@@ -194,12 +187,7 @@ function dimensionsOf({ runtime, transport, client, servers, generators }: Subje
     servers,
     generators,
     batch: flags.batch,
-    connections: flags.connections,
-    depth: flags.depth,
-    keys: flags.keys,
-    valueSize: flags.valueSize,
-    clientRuntime: client.runtime.name,
-    clientTransport: client.transport,
+    ...loadDimensions(flags, client),
   };
 }
 
