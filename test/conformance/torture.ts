@@ -41,13 +41,15 @@ const PIECES_MAX = 200;
 
 /**
  * Garbage collectors put their work off, so memory goes up and down by hundreds of megabytes while the same work is done again
- * and again, until it has been as high as it gets. What leaks goes beyond every height it had before, round by round. So memory
- * is settled when it has stayed within this of its former height for `SETTLED_ROUNDS`: no more is kept of a connection than
- * some 8 KiB. Unit: bytes.
+ * and again. Two things show that nothing is left behind. Memory that comes back, for what leaks never does: in any round, no
+ * more is held than the least before it and `KEPT_BYTES_MAX` for each round. Or memory that no longer grows, where a heap
+ * is not given back to the system: it stays within `GROWTH_BYTES_MAX` of its former height for `SETTLED_ROUNDS`. Either way no
+ * more is kept of a connection than some 8 KiB. Unit: bytes.
  */
+const KEPT_BYTES_MAX = 8 * MiB;
 const GROWTH_BYTES_MAX = 16 * MiB;
 const SETTLED_ROUNDS = 2;
-const ROUNDS_MAX = 12;
+const ROUNDS_MAX = 16;
 
 /** A server is given so many frames that take `calm` there and back, to collect its garbage, before its memory is looked at. */
 const CALM_FRAMES = 60;
@@ -92,10 +94,13 @@ export function tortureSuite({ runtime, transport, listen }: TortureCell): void 
   });
 }
 
-/** Whether the last rounds have left memory where it had been before them. */
+/** Whether memory shows, as described at `KEPT_BYTES_MAX`, that the last rounds have left nothing. */
 function isSettled(history: readonly number[]): boolean {
+  const rounds = history.length - 1;
+  if (rounds < SETTLED_ROUNDS) return false;
   const before = history.slice(0, -SETTLED_ROUNDS);
-  return before.length > 0 && Math.max(...history.slice(-SETTLED_ROUNDS)) <= Math.max(...before) + GROWTH_BYTES_MAX;
+  const hasComeBack = history.at(-1)! <= Math.min(...history) + rounds * KEPT_BYTES_MAX;
+  return hasComeBack || Math.max(...history.slice(-SETTLED_ROUNDS)) <= Math.max(...before) + GROWTH_BYTES_MAX;
 }
 
 /** Waits until the observer's connection alone is left, empties the server, and tells what it still holds. */
