@@ -4,6 +4,7 @@ import { blocksAnswers, syscallsAnswers } from './answers/kernel.ts';
 import { peersAnswers, rateAnswers, scaleAnswers, ycsbAnswers } from './answers/load.ts';
 import { matrixAnswers } from './answers/matrix.ts';
 import { directAnswers, tcpAnswers, writesAnswers } from './answers/stores.ts';
+import { ALL_UNSURE, UNSURE } from './words.ts';
 
 export interface Answer {
   /** Its words, as a heading. */
@@ -31,7 +32,13 @@ export function answer(reports: readonly Report[]): readonly Answer[] {
   return questions
     .map((question) => ({
       question,
-      sentences: all.filter((one) => one.question === question).flatMap(({ sentences }) => sentences),
+      sentences: unsureOnce(all.filter((one) => one.question === question).flatMap(({ sentences }) => sentences)),
     }))
     .filter(({ sentences }) => sentences.length > 0);
+}
+
+/** What would be said at the end of each sentence is said once, at the end of all. */
+function unsureOnce(sentences: readonly string[]): readonly string[] {
+  if (sentences.length < 2 || !sentences.every((sentence) => sentence.endsWith(UNSURE))) return sentences;
+  return [...sentences.map((sentence) => sentence.slice(0, -UNSURE.length)), ALL_UNSURE];
 }

@@ -59,16 +59,20 @@ ${patterns}
 }
 
 function machineLine(files: readonly ReportFile[]): Html {
-  const lines = [...new Set(files.map(({ report }) => machineText(report)))];
-  return html`${lines.map((line) => html`<p class="machine">${line}</p>`)}`;
+  const machines = new Map<string, Report['versions']>();
+  for (const { report } of files) {
+    const machine = machineText(report.machine);
+    machines.set(machine, { ...machines.get(machine), ...report.versions });
+  }
+  return html`${[...machines].map(([machine, versions]) => html`<p class="machine">${[machine, ...programsOf(versions)].join(' · ')}</p>`)}`;
 }
 
-function machineText({ machine: { cpu, cpus, memoryBytes, platform, kernel }, versions }: Report): string {
-  const memory = `${Math.round(memoryBytes / 2 ** 30)} GiB`;
-  const programs = ['node', 'bun', 'deno'].flatMap((name) =>
-    versions[name] === undefined ? [] : `${name} ${versions[name]}`,
-  );
-  return [`${cpus} × ${cpu}`, memory, `${platform} ${kernel}`, ...programs].join(' · ');
+function machineText({ cpu, cpus, memoryBytes, platform, kernel }: Report['machine']): string {
+  return [`${cpus} × ${cpu}`, `${Math.round(memoryBytes / 2 ** 30)} GiB`, `${platform} ${kernel}`].join(' · ');
+}
+
+function programsOf(versions: Report['versions']): readonly string[] {
+  return ['node', 'bun', 'deno'].flatMap((name) => (versions[name] === undefined ? [] : `${name} ${versions[name]}`));
 }
 
 function answerOf(files: readonly ReportFile[]): Html {

@@ -40,15 +40,17 @@ export const SUITE_ORDER: readonly string[] = Object.keys(KINDS);
 
 /** The section of a suite; one that is not known gets a chart of its first figure, and a table of all. */
 export function sectionOf(report: Report): Section {
-  const { suite, cells, interrupted, skipped, flags } = report;
+  const { suite, cells, interrupted, skipped, flags, rounds } = report;
   const kind = Object.hasOwn(KINDS, suite) ? KINDS[suite]! : otherSection;
   const charts = kind.charts(report).filter((chart): chart is Chart => chart !== undefined);
   const figures = [...new Set(cells.flatMap((cell) => Object.keys(cell.figures)))];
-  const { rounds } = flags;
   return {
     id: suite,
     title: kind.title ?? suite,
-    about: [kind.about ?? '', typeof rounds === 'number' ? roundsText(rounds) : '']
+    about: [
+      kind.about ?? '',
+      typeof flags.rounds === 'number' ? roundsText(new Set(rounds.map(({ round }) => round)).size) : '',
+    ]
       .filter((text) => text !== '')
       .join(' '),
     charts,

@@ -82,3 +82,6 @@ export function standing(cells: readonly ReportCell[], options: Standing): strin
 
 /** Follows what is said of cells of which there are too few rounds. */
 export const UNSURE = ` With fewer than ${ROUNDS_MIN} rounds it may be noise.`;
+
+/** The same, of all that was said. */
+export const ALL_UNSURE = `There were fewer than ${ROUNDS_MIN} rounds, so all of this may be noise.`;
