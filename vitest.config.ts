@@ -7,5 +7,7 @@ export default defineConfig({
     // Servers and runtimes are started for real, on machines that may have two cores and other work.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Two files at a time also where there are two cores: most tests wait for processes that they have started.
+    maxWorkers: 2,
   },
 });
