@@ -27,6 +27,7 @@ import { openShard, type Secrets, type ServerLimits, type ShardSettings } from '
 import type { SupervisorOptions } from './supervisor.ts';
 import { loadTls, type TlsFiles } from './tls.ts';
 import { loadTokens, type TokenSources } from './tokens.ts';
+import { assertDelayable } from './turn-delay.ts';
 
 export type { EngineName, Eviction, FsyncPolicy, ServerLimits, TransportName };
 export { DEFAULT_MAX_LOG_BYTES, MAX_SHARDS };
@@ -133,6 +134,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   if (!Number.isInteger(shards) || shards < 1 || shards > MAX_SHARDS) {
     throw new RangeError(`shards is ${shards}; it must be an integer from 1 to ${MAX_SHARDS}`);
   }
+  assertDelayable(shards, currentRuntime());
   const endpoint = resolveEndpoint(currentRuntime().name, options.listen, options.transport);
   const transport = endpoint.transport.name;
   const listen = formatAddress(endpoint.address);

@@ -39,6 +39,16 @@ export function delayTurns(handler: ServerHandler, runtime: Runtime): void {
 }
 
 /**
+ * Throws `RangeError` when the environment asks for a delay and there are several shards: each would burn the share of what all of
+ * them use.
+ */
+export function assertDelayable(shards: number, runtime: Runtime): void {
+  if (shards > 1 && runtime.env[TURN_DELAY_VARIABLE]) {
+    throw new RangeError(`${TURN_DELAY_VARIABLE} takes a server of one shard; this one is to have ${shards}`);
+  }
+}
+
+/**
  * What burns CPU time until it has burnt `share` of all that was used otherwise since now. Both are told by the same
  * `usedMicros`, which counts the whole process, what the transport and the kernel do for it included: so the share is true of
  * exactly what the benchmark measures.

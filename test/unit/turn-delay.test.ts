@@ -1,7 +1,7 @@
 /** The server that is slowed on purpose uses as much more CPU time as it was told to. */
 import { expect, test } from 'vitest';
 import { currentRuntime } from '../../runtime/choose.ts';
-import { delayTurns, TURN_DELAY_VARIABLE, turnDelay } from '../../runtime/turn-delay.ts';
+import { assertDelayable, delayTurns, TURN_DELAY_VARIABLE, turnDelay } from '../../runtime/turn-delay.ts';
 import type { ServerHandler } from '../../transports/transport.ts';
 
 function handler(): ServerHandler {
@@ -44,4 +44,13 @@ test('nothing is changed when nothing is asked for, and what makes no sense is r
   const slowed = handler();
   delayTurns(slowed, { ...runtime, env: { [TURN_DELAY_VARIABLE]: '0.5' } });
   expect(slowed.turnEnd()).toBe(true);
+});
+
+test('several shards are refused, for the CPU time is that of all of them', () => {
+  const runtime = currentRuntime();
+  assertDelayable(2, { ...runtime, env: {} });
+  assertDelayable(1, { ...runtime, env: { [TURN_DELAY_VARIABLE]: '0.2' } });
+  expect(() => assertDelayable(2, { ...runtime, env: { [TURN_DELAY_VARIABLE]: '0.2' } })).toThrow(
+    `${TURN_DELAY_VARIABLE} takes a server of one shard; this one is to have 2`,
+  );
 });
