@@ -1,5 +1,5 @@
 /** The log of a shard looks after its files, which are real: segments, and snapshots when it has grown. */
-import { mkdtempSync, rmSync, unlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
@@ -18,9 +18,12 @@ afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
 });
 
-async function start(around: (keeper: LogKeeper, directory: string) => Partial<LogKeeper> = () => ({})) {
+async function start(
+  around: (keeper: LogKeeper, directory: string) => Partial<LogKeeper> = () => ({}),
+  now: () => number = Date.now,
+) {
   const directory = mkdtempSync(join(tmpdir(), 'ringkv-shard-log-'));
-  cleanUps.push(() => rmSync(directory, { recursive: true }));
+  cleanUps.push(() => rmSync(directory, { recursive: true, force: true }));
   const engine = createSwissEngine({ redo: true });
   const real = new DirectoryKeeper({ directory, engine: 'swiss', slots: ALL_SLOTS, segmentBytes: SEGMENT_BYTES });
   const keeper: LogKeeper = {
@@ -31,10 +34,15 @@ async function start(around: (keeper: LogKeeper, directory: string) => Partial<L
   const lines: string[] = [];
   const log = await ShardLog.open(
     { directory, fsync: 'everysec', segmentBytes: SEGMENT_BYTES, maxLogBytes: MAX_LOG_BYTES, snapshotEveryMs: 0 },
-    { engine, keeper, report: (line) => void lines.push(line), now: Date.now },
+    { engine, keeper, report: (line) => void lines.push(line), now },
   );
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closed ??= log.close();
+    return closed;
+  };
   cleanUps.push(async () => {
-    await log.close();
+    await close();
     await real.stop();
   });
   const { committer } = log;
@@ -43,12 +51,12 @@ async function start(around: (keeper: LogKeeper, directory: string) => Partial<L
     const frame = request([2, 'k', Buffer.alloc(bytes)]);
     const offset = engine.reserveInput(frame.length);
     engine.memory.set(frame, offset);
-    engine.execute(offset + HEADER_BYTES, frame.length - HEADER_BYTES, Date.now());
+    engine.execute(offset + HEADER_BYTES, frame.length - HEADER_BYTES, now());
     committer.append(engine.redo(), engine.redoTimeMs);
     committer.endTurn();
     committer.commit();
   };
-  const tick = (): void => committer.tick(Date.now());
+  const tick = (): void => committer.tick(now());
   /** Ticks until INFO tells of so many snapshots. */
   const snapshots = (count: number): Promise<void> =>
     expect
@@ -60,7 +68,7 @@ async function start(around: (keeper: LogKeeper, directory: string) => Partial<L
         { timeout: 30_000 },
       )
       .toBe(count);
-  return { log, committer, lines, set, tick, snapshots };
+  return { directory, log, committer, lines, set, tick, snapshots, close };
 }
 
 test('a log that has grown is compacted once, whatever is written meanwhile', async () => {
@@ -104,16 +112,8 @@ test('a log that has grown is compacted once, whatever is written meanwhile', as
 
 test('after a failure in the segment that a snapshot waited for, snapshots are made again', async () => {
   const { log, committer, lines, set, snapshots } = await start();
-  let isFailing = true;
-  const files = {
-    get isOpen() {
-      return isFailing;
-    },
-    write(...[, , , , done]: [number, number, Uint8Array, boolean, (error?: Error) => void]) {
-      done(new Error('EIO'));
-    },
-  };
-  log.listening({ files }, () => {});
+  const transport = failing();
+  log.listening(transport, () => {});
   set(10);
   await expect
     .poll(
@@ -124,12 +124,102 @@ test('after a failure in the segment that a snapshot waited for, snapshots are m
       { timeout: 30_000 },
     )
     .toBe('EIO');
-  isFailing = false;
+  transport.files.isOpen = false;
   await snapshots(1);
   expect(lines.at(-1)).toMatch(/goes on/);
   set(10);
   log.snapshot();
   await snapshots(2);
+});
+
+/** A transport whose files fail, and what is told when the state begins to be written anew, and when that is over. */
+function failing(begun: () => void = () => {}, over: () => void = () => {}) {
+  return {
+    files: {
+      isOpen: true,
+      write: (...[, , , , done]: [number, number, Uint8Array, boolean, (error?: Error) => void]) =>
+        done(new Error('EIO')),
+    },
+    attend() {
+      begun();
+      return over;
+    },
+  };
+}
+
+// Another server may have the directory afterwards, and would take the files for old ones.
+test('closing waits for a state that is being written anew', async () => {
+  const { directory, log, committer, set, tick, close } = await start();
+  const events: string[] = [];
+  let closed: Promise<void> | undefined;
+  const transport = failing(
+    () => events.push('begun'),
+    () => events.push('over'),
+  );
+  // Called in the middle of it, before the state is read.
+  log.listening(transport, () => {
+    closed ??= close().then(() => void events.push('closed'));
+  });
+  set(100_000);
+  tick();
+  expect(committer.failure?.message).toBe('EIO');
+  await expect.poll(() => closed !== undefined, { timeout: 30_000 }).toBe(true);
+  await closed;
+  expect(events).toEqual(['begun', 'over', 'closed']);
+  expect(readdirSync(directory).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+});
+
+test('a state that can not be written anew is tried again after pauses that grow, until it can', async () => {
+  let isPrepared = false;
+  const { directory, log, committer, lines, set, tick } = await start((keeper) => ({
+    prepare: (index) => keeper.prepare(index).finally(() => (isPrepared = true)),
+  }));
+  const begunMs: number[] = [];
+  const transport = failing(() => begunMs.push(performance.now()));
+  log.listening(transport, () => {});
+  await expect.poll(() => isPrepared, { timeout: 30_000 }).toBe(true);
+  rmSync(directory, { recursive: true });
+  const startMs = performance.now();
+  set(10);
+  tick();
+  expect(committer.failure?.message).toBe('EIO');
+  await expect.poll(() => begunMs.length, { timeout: 30_000 }).toBeGreaterThanOrEqual(3);
+  mkdirSync(directory);
+  transport.files.isOpen = false;
+  await expect.poll(() => lines.at(-1), { timeout: 30_000 }).toMatch(/goes on/);
+  const pauses = begunMs.map((atMs, i) => atMs - (begunMs[i - 1] ?? startMs));
+  // A timer may be a moment early, and late by as much as the machine has else to do.
+  for (const [i, pauseMs] of [100, 200, 400].entries()) expect(pauses[i]).toBeGreaterThan(pauseMs - 5);
+  expect(lines.filter((line) => line.includes('has failed'))).toHaveLength(1);
+  expect(committer.failure).toBeUndefined();
+});
+
+test('what can not be prepared is tried again after pauses that grow to 10 seconds, and are short again after a minute', async () => {
+  let nowMs = 1_000_000;
+  let attempts = 0;
+  const { lines, tick } = await start(
+    () => ({
+      async prepare() {
+        attempts++;
+        throw new Error('ENOSPC');
+      },
+    }),
+    () => nowMs,
+  );
+  const told = (): string[] => lines.map((line) => /tried again in (\d+) ms: ENOSPC/.exec(line)![1]!);
+  const pauses = [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000];
+  for (const [i, pauseMs] of pauses.entries()) {
+    await expect.poll(() => told().map(Number)).toEqual(pauses.slice(0, i + 1));
+    nowMs += pauseMs - 1;
+    tick();
+    expect(attempts).toBe(i + 1);
+    nowMs++;
+    tick();
+  }
+  await expect.poll(told).toHaveLength(pauses.length + 1);
+  nowMs += 100_000;
+  tick();
+  await expect.poll(() => told().at(-1)).toBe('100');
 });
 
 test('a prepared segment that can not be opened is prepared again', async () => {
