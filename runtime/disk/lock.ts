@@ -1,16 +1,25 @@
 /**
  * The lock of a data directory: a file that says which process has it. Unlike the locks of the system, it works alike on
- * every runtime and every file system; what it needs is to recognise a process that is gone.
+ * every runtime; what it needs is to recognise a process that is gone.
+ *
+ *     DIR/lock           who has the directory
+ *     DIR/lock.TOKEN     the socket that the process with this token listens on: see `presence.ts`
+ *     DIR/lock.next      who is about to take a lock over from one that is gone: a lock itself
  */
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { link, readFile, readlink, rename, unlink, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { isPresent, type Presence, showPresence } from './presence.ts';
 
 const LOCK_NAME = 'lock';
+const NEXT_SUFFIX = '.next';
 
-/** Attempts to take a lock that changes its owner at the same time. */
+/** Short, for the paths of sockets are. */
+const TOKEN_BYTES = 6;
+
+/** Attempts to take a lock that changes its holder at the same time. */
 const ATTEMPTS_MAX = 10;
 
 /** Who holds a lock. A process id alone would not do: it is used again. */
@@ -22,6 +31,12 @@ interface Holder {
   readonly namespace: string;
   /** When the process started, in the system's own unit; empty where it doesn't say. */
   readonly started: string;
+}
+
+/** What a lock holds. */
+interface Claim extends Holder {
+  /** Drawn for this lock. */
+  readonly token: string;
 }
 
 /** Another process has the directory, or may have it. */
@@ -45,29 +60,38 @@ export interface DirectoryLock {
 /** Takes the lock of a directory for this process. Throws `DirectoryLockedError` when another one has it. */
 export async function lockDirectory(directory: string): Promise<DirectoryLock> {
   const path = join(directory, LOCK_NAME);
-  const own = JSON.stringify({ ...(await describeProcess()), token: randomUUID() });
+  const token = randomBytes(TOKEN_BYTES).toString('hex');
+  const own = JSON.stringify({ ...(await describeProcess()), token } satisfies Claim);
+  // Whoever sees the lock can see that this process lives: so the socket is there before it.
+  const presence = await showPresence(socketPath(directory, token));
+  try {
+    await take(directory, path, own, token);
+  } catch (error) {
+    await presence?.end();
+    throw error;
+  }
+  return { release: () => release(path, own, presence) };
+}
+
+/** The process of this machine that has a directory; undefined when none has. */
+export async function localHolder(directory: string): Promise<number | undefined> {
+  const claim = parseClaim((await readText(join(directory, LOCK_NAME))) ?? '');
+  if (claim === undefined) return undefined;
+  return isSeenBy(await describeProcess(), claim) && (await isRunning(claim)) ? claim.pid : undefined;
+}
+
+async function take(directory: string, path: string, own: string, token: string): Promise<void> {
   // The lock appears with all its content, or not at all.
-  const draft = `${path}.${randomUUID()}`;
-  await writeFile(draft, own);
+  const draft = `${path}.${token}.draft`;
+  await writeFile(draft, own, { flag: 'wx' });
   try {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      if ((await linked(draft, path)) || (await takenOver(directory, draft, path))) {
-        return { release: () => release(path, own) };
-      }
+      if ((await linked(draft, path)) || (await takenOver(directory, draft, path))) return;
     }
   } finally {
     await unlink(draft);
   }
   throw new DirectoryLockedError(`${directory} is being locked by others at the same time`, 0);
-}
-
-/** The process of this machine that has a directory; undefined when none has. */
-export async function localHolder(directory: string): Promise<number | undefined> {
-  const holder = parseHolder((await readText(join(directory, LOCK_NAME))) ?? '');
-  if (holder === undefined) return undefined;
-  const own = await describeProcess();
-  const isHere = holder.host === own.host && holder.boot === own.boot && holder.namespace === own.namespace;
-  return isHere && isAlive(holder.pid) && (await startOf(holder.pid)) === holder.started ? holder.pid : undefined;
 }
 
 /** Whether `path` did not exist, and is the same file as `draft` now. */
@@ -82,64 +106,99 @@ async function linked(draft: string, path: string): Promise<boolean> {
 }
 
 /**
- * Puts `draft` in the place of a lock whose holder is gone, and returns whether it could. Throws when he is not gone. One at a
- * time does so, who has the second lock: of two who both saw a stale lock, the slower one must not take it from the faster.
+ * Puts `draft` in the place of a lock whose holder is gone, and returns whether it could. Throws when he is not gone.
+ *
+ * Only who has the lock beside it does so, and looks again first: of two who both saw a stale lock, the slower one must not take it
+ * from the faster. Who dies in the middle of it leaves that lock, which is taken over in the same way.
  */
 async function takenOver(directory: string, draft: string, path: string): Promise<boolean> {
-  await checkGone(directory, path);
-  const second = `${path}.second`;
-  if (!(await linked(draft, second))) {
-    await checkGone(directory, second);
-    await unlink(second).catch(() => {});
-    return false;
-  }
+  const stale = await readText(path);
+  if (stale === undefined) return false;
+  const holder = await goneHolder(directory, path, stale);
+  const next = `${path}${NEXT_SUFFIX}`;
+  if (!(await linked(draft, next)) && !(await takenOver(directory, draft, next))) return false;
   try {
-    await checkGone(directory, path);
+    if ((await readText(path)) !== stale) return false;
     const copy = `${draft}.copy`;
     await link(draft, copy);
     await rename(copy, path);
-    return true;
   } finally {
-    await unlink(second).catch(() => {});
+    await unlink(next);
   }
+  if (holder?.token) await unlink(socketPath(directory, holder.token)).catch(() => {});
+  return true;
 }
 
-/** Throws when the holder of a lock is not gone. */
-async function checkGone(directory: string, path: string): Promise<void> {
-  const text = await readText(path);
+/** The holder of a lock, who is gone; undefined when the lock tells of none. Throws when he is not gone. */
+async function goneHolder(directory: string, path: string, text: string): Promise<Claim | undefined> {
   // It appeared with all its content: one without any was left by a machine that has lost its power before this was durable.
-  if (text === undefined || /^\0*$/.test(text)) return;
-  const holder = parseHolder(text);
-  if (holder === undefined) {
+  if (/^\0*$/.test(text)) return undefined;
+  const claim = parseClaim(text);
+  if (claim === undefined) {
     throw new DirectoryLockedError(`${path} is no lock of ringkv: remove it if no server uses ${directory}`, 0);
   }
-  const { pid, host, boot, namespace, started } = holder;
+  const { pid, host } = claim;
   const own = await describeProcess();
-  if (host !== own.host) {
+  const isGone = await isHolderGone(directory, own, claim);
+  if (isGone === undefined) {
+    const where = host === own.host ? 'in another container' : `on ${host}`;
     throw new DirectoryLockedError(
-      `${directory} is in use by process ${pid} on ${host}, or was: remove ${path} if that server is gone`,
+      `${directory} is in use by process ${pid} ${where}, or was: remove ${path} if that server is gone`,
       pid,
     );
   }
-  const isSameMachine = boot === own.boot && namespace === own.namespace;
-  if (isSameMachine && isAlive(pid) && (await startOf(pid)) === started) {
-    throw new DirectoryLockedError(`${directory} is in use by the server with process id ${pid}`, pid);
+  if (!isGone) {
+    const where = isSeenBy(own, claim) ? '' : ` in another container, whose host name is ${host}`;
+    throw new DirectoryLockedError(`${directory} is in use by the server with process id ${pid}${where}`, pid);
   }
+  return claim;
 }
 
-function parseHolder(text: string): Holder | undefined {
+/** Whether the process that holds a lock has ended; undefined when that can't be told from here. */
+async function isHolderGone(directory: string, own: Holder, claim: Claim): Promise<boolean | undefined> {
+  if (isSeenBy(own, claim)) return !(await isRunning(claim));
+  const isThere = claim.token === '' ? undefined : await isPresent(socketPath(directory, claim.token));
+  if (isThere === true) return false;
+  // In a container beside this one, of which the kernel would know.
+  if (isSameRun(own, claim)) return isThere === false ? true : undefined;
+  // The machine has been started anew, or it is another one.
+  return own.host === claim.host ? true : undefined;
+}
+
+/** Whether what a process id means to `own` is what it means to the holder. */
+function isSeenBy(own: Holder, holder: Holder): boolean {
+  return isSameRun(own, holder) && own.namespace === holder.namespace;
+}
+
+/** Whether both are processes of one kernel. Where the run of the machine has no name, the machine's has to do. */
+function isSameRun(own: Holder, holder: Holder): boolean {
+  return own.boot === holder.boot && (own.boot !== '' || own.host === holder.host);
+}
+
+async function isRunning({ pid, started }: Holder): Promise<boolean> {
+  return isAlive(pid) && (await startOf(pid)) === started;
+}
+
+function parseClaim(text: string): Claim | undefined {
   try {
-    const holder = JSON.parse(text) as Partial<Record<keyof Holder, unknown>> | null;
-    const { pid, host, boot, namespace, started } = holder ?? {};
-    const areTexts = [host, boot, namespace, started].every((value) => typeof value === 'string');
-    return Number.isInteger(pid) && (pid as number) > 0 && areTexts ? (holder as unknown as Holder) : undefined;
+    const claim = JSON.parse(text) as Partial<Record<keyof Claim, unknown>> | null;
+    const { pid, host, boot, namespace, started, token } = claim ?? {};
+    const areTexts = [host, boot, namespace, started, token].every((value) => typeof value === 'string');
+    // The token becomes part of a path.
+    const isRight = areTexts && /^[0-9a-f]*$/.test(token as string) && Number.isInteger(pid) && (pid as number) > 0;
+    return isRight ? (claim as unknown as Claim) : undefined;
   } catch {
     return undefined;
   }
 }
 
-async function release(path: string, own: string): Promise<void> {
+async function release(path: string, own: string, presence: Presence | undefined): Promise<void> {
   if ((await readText(path)) === own) await unlink(path);
+  await presence?.end();
+}
+
+function socketPath(directory: string, token: string): string {
+  return join(directory, `${LOCK_NAME}.${token}`);
 }
 
 async function describeProcess(): Promise<Holder> {

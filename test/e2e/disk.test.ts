@@ -1,6 +1,6 @@
 /** The disk on real files, in each runtime: what it writes, a full disk, and who may have a directory. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -41,6 +41,9 @@ function mountSmall(): string | undefined {
   return status === 0 ? undefined : `mount: ${String(stderr).trim()}`;
 }
 
+/** Starts what follows with process ids of its own, as in a container. */
+const OWN_PROCESSES = ['unshare', '--pid', '--fork', '--mount-proc'];
+
 describe.each(runtimes())('on $name', (runtime) => {
   test('files', () => runTask(runtime, 'files'));
 
@@ -64,5 +67,20 @@ describe.each(runtimes())('on $name', (runtime) => {
     expect(second.stderr).toContain(`in use by the server with process id ${first.pid}`);
     await first.stop('SIGKILL');
     await start(runtime, 'lock').waitForLine(/locked/);
+  });
+
+  test('so is one that a process of another container has, until that is killed', async ({ skip }) => {
+    const { status, stderr } = spawnSync(OWN_PROCESSES[0]!, [...OWN_PROCESSES.slice(1), 'true'], { encoding: 'utf8' });
+    if (status !== 0) skip(`unshare can't make a container here: ${stderr?.trim() || 'it is not installed'}`);
+    const first = start({ ...runtime, command: [...OWN_PROCESSES, ...runtime.command] }, 'lock');
+    await first.waitForLine(/locked/);
+    const second = start(runtime, 'lock');
+    expect(await second.exit).not.toBe(0);
+    expect(second.stderr).toContain('in use by the server with process id 1 in another container');
+    const [inside] = readFileSync(`/proc/${first.pid}/task/${first.pid}/children`, 'utf8').split(' ');
+    process.kill(Number(inside), 'SIGKILL');
+    await first.exit;
+    await start(runtime, 'lock').waitForLine(/locked/);
+    expect(readdirSync(directory).filter((name) => name.startsWith('lock'))).toHaveLength(2);
   });
 });

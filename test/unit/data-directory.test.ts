@@ -9,6 +9,7 @@ import { decodeManifest, encodeManifest, ManifestError } from '../../core/log/ma
 import { divideSlots } from '../../core/slots.ts';
 import { openDataDirectory, openExistingDirectory, shardDirectory } from '../../runtime/disk/data-directory.ts';
 import { DirectoryLockedError, lockDirectory } from '../../runtime/disk/lock.ts';
+import { showPresence } from '../../runtime/disk/presence.ts';
 
 const SEGMENT_BYTES = 8192;
 
@@ -78,8 +79,10 @@ test('a second one is told who has it', async () => {
   expect(await readdir(directory)).toEqual([]);
 });
 
-test.each([false, true])('of many at once, one gets it; after one that is gone: %s', async (isStale) => {
-  if (isStale) await writeFile(join(directory, 'lock'), holder({ boot: 'an earlier run of the machine' }));
+// Two who both removed a stale second lock once took the first from each other.
+const stale = [[], ['lock'], ['lock', 'lock.next'], ['lock', 'lock.next', 'lock.next.next']];
+test.each(stale)('of many at once, one gets it; after those that are gone, who left: %s', async (...files) => {
+  for (const file of files) await writeFile(join(directory, file), holder({ boot: 'an earlier run of the machine' }));
   const attempts = await Promise.allSettled(Array.from({ length: 20 }, () => lockDirectory(directory)));
   const locks = attempts.filter((attempt) => attempt.status === 'fulfilled');
   expect(locks.length).toBe(1);
@@ -110,13 +113,38 @@ test.each(['', '\0'.repeat(200)])(
   },
 );
 
+test('who listens on the socket of a lock lives, whatever can be seen of processes here', async () => {
+  const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim();
+  const elsewhere = holder({ boot, namespace: 'another', host: 'a-container', token: 'abc' });
+  const presence = (await showPresence(join(directory, 'lock.abc')))!;
+  await writeFile(join(directory, 'lock'), elsewhere);
+  await expect(lockDirectory(directory)).rejects.toThrow(
+    'in use by the server with process id 1 in another container, whose host name is a-container',
+  );
+  await presence.end();
+  // Nothing is known of one that has no socket.
+  await expect(lockDirectory(directory)).rejects.toThrow('in use by process 1 on a-container, or was: remove');
+  expect(await readdir(directory)).toEqual(['lock']);
+});
+
+test('where there can be no socket, processes that see each other still keep each other out', async () => {
+  const deep = join(directory, 'd'.repeat(100));
+  await mkdir(deep);
+  const lock = await lockDirectory(deep);
+  expect(await readdir(deep)).toEqual(['lock']);
+  await expect(lockDirectory(deep)).rejects.toThrow(`process id ${process.pid}`);
+  await lock.release();
+});
+
 test('the lock of another machine is left alone, and so is what is none', async () => {
   await writeFile(join(directory, 'lock'), holder({ host: 'elsewhere', boot: 'other' }));
   await expect(lockDirectory(directory)).rejects.toThrow('process 1 on elsewhere');
+  await writeFile(join(directory, 'lock'), holder({ token: '../lock' }));
+  await expect(lockDirectory(directory)).rejects.toThrow('no lock of ringkv');
   await writeFile(join(directory, 'lock'), 'anything');
   await expect(lockDirectory(directory)).rejects.toThrow('no lock of ringkv');
 });
 
 function holder(fields: Record<string, unknown>): string {
-  return JSON.stringify({ pid: 1, host: hostname(), boot: '', namespace: '', started: '', ...fields });
+  return JSON.stringify({ pid: 1, host: hostname(), boot: '', namespace: '', started: '', token: '', ...fields });
 }
