@@ -3,15 +3,16 @@
  * transport and under every policy. `RINGKV_KILL_ROUNDS` says how many rounds there are in all, 20 by default.
  */
 import { readdirSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { FSYNC_POLICIES } from '../../core/log/committer.ts';
 import { Op } from '../../core/protocol.ts';
 import { describeCells } from '../support/cells.ts';
-import type { Child } from '../support/children.ts';
+import { type Child, runtimes } from '../support/children.ts';
 import { type RunOptions, run, type ServerChild, startServe } from '../support/command.ts';
 import { Counting, temporaryDirectory } from '../support/data.ts';
-import { WireClient } from '../support/wire.ts';
+import { request, WireClient } from '../support/wire.ts';
 
 const ROUNDS = Number(process.env.RINGKV_KILL_ROUNDS ?? 20);
 
@@ -107,6 +108,43 @@ describe('a server with data', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/3 shards.*--shards 3/);
   });
+
+  test.each(runtimes())('keeps a second one off, which names its process id, on $name', async (runtime) => {
+    const data = join(folder, `second-${runtime.name}`);
+    const where = ['--data', data, '--transport', runtime.name];
+    const { child, ready } = await serve(where, { runtime });
+    const second = await run(['serve', ...where, '--listen', 'tcp://127.0.0.1:0', ...SMALL_LOG], { runtime });
+    expect(second).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `ringkv: ${data} is in use by the server with process id ${child.pid}\n`,
+    });
+    const client = await WireClient.dial(ready.address);
+    expect(await client.call([Op.SET, 'k', 1])).toEqual([true]);
+    await client.close();
+    expect(await child.stop()).toBe(0);
+  });
+
+  test.each(runtimes())(
+    'ends at once at a second SIGTERM, with all that was acknowledged, on $name',
+    async (runtime) => {
+      const data = join(folder, `twice-${runtime.name}`);
+      const { child, ready } = await serve(['--data', data], { runtime });
+      const client = await WireClient.dial(ready.address);
+      expect(await client.call([Op.SET, 'k', Buffer.alloc(8_000_000, 'x')])).toEqual([true]);
+      // Who never takes its reply is waited for, after the first.
+      client.peer.pause();
+      client.peer.write(request([Op.GET, 'k']));
+      const asking = setInterval(() => void child.stop('SIGTERM'), 100);
+      expect(await child.exit).toBe(128 + constants.signals.SIGTERM);
+      clearInterval(asking);
+      await client.close();
+      const again = await serve(['--data', data], { runtime });
+      const reader = await WireClient.dial(again.ready.address);
+      expect(await reader.call([Op.HAS, 'k'])).toEqual([true]);
+      await reader.close();
+    },
+  );
 
   test('without it is a cache, and says so', async () => {
     const { child, ready } = await serve([]);

@@ -10,6 +10,7 @@ import { type Client, connect } from '../../runtime/client.ts';
 import { createUringTransport } from '../../transports/uring.ts';
 import { type Child, runtimes, startChild } from '../support/children.ts';
 import { type RunOptions, run, type ServerChild, startServe } from '../support/command.ts';
+import { Counting } from '../support/data.ts';
 import { exerciseOperations } from '../support/exercise.ts';
 import { WireClient } from '../support/wire.ts';
 
@@ -119,10 +120,12 @@ describe.each(mortalCells)('shards that die, over $transport on $name', ({ runti
     return;
   }
 
-  async function start(): Promise<{ child: Child; addresses: string[]; tell: (what: string) => Promise<string> }> {
+  async function start(
+    ...data: string[]
+  ): Promise<{ child: Child; addresses: string[]; tell: (what: string) => Promise<string> }> {
     const socket = join(folder, `${runtime.name}-${transport}-${children.length}-${Math.random()}`);
     const app = 'test/support/shards-app.mjs';
-    const child = startChild(runtime, app, [transport], { env: { RINGKV_TEST_SOCKET: socket } });
+    const child = startChild(runtime, app, [transport, ...data], { env: { RINGKV_TEST_SOCKET: socket } });
     children.push(child);
     const [, addresses] = await child.waitForLine(/^addresses (.*)$/);
     return {
@@ -176,6 +179,28 @@ describe.each(mortalCells)('shards that die, over $transport on $name', ({ runti
     await client.close();
     expect(await child.stop('SIGTERM')).toBe(0);
     expect(child.lines.at(-1)).toBe('closed');
+  });
+
+  test('with all that they have acknowledged, if they have a log', async () => {
+    const { child, addresses, tell } = await start(join(folder, `data-${runtime.name}-${transport}`));
+    const client = await clientOf(addresses[0]!);
+    expect(await client.set('hello', 'the other shard goes on')).toBe(true);
+    let value = 0;
+    for (const how of ['throw', 'exit']) {
+      const counting = await Counting.start(addresses[1]!, 'foo', value, 8);
+      await counting.reached(value + 200);
+      await tell(how);
+      await counting.over;
+      // It is started again meanwhile.
+      value = (await client.get<number>('foo'))!;
+      expect(value).toBeGreaterThanOrEqual(counting.acknowledged);
+      expect(value).toBeLessThanOrEqual(counting.sent);
+    }
+    expect(await client.get('hello')).toBe('the other shard goes on');
+    const report = expect.stringContaining('has died and is started again, from its log, in ');
+    await expect.poll(() => child.lines.filter((line) => line.startsWith('report'))).toEqual([report, report]);
+    await client.close();
+    expect(await child.stop('SIGTERM')).toBe(0);
   });
 
   test('and those that hang are ended when the server is', async () => {

@@ -1,6 +1,6 @@
 /**
  * A server of two shards whose threads die when they are told to (see `mortal-shard.mjs`), over the transport that is the
- * first argument. Prints its addresses, then the supervisor's reports; SIGINT asks it for INFO, SIGUSR2 closes it and prints
+ * first argument, with the data of the directory that is the second one, if there is one. Prints its addresses, then the supervisor's reports; SIGINT asks it for INFO, SIGUSR2 closes it and prints
  * what it held of the kernel before it was started and what it holds once its rings must have come round, SIGTERM closes it and ends it, SIGHUP ends it
  * at once.
  */
@@ -8,6 +8,8 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { divideSlots } from '../../dist/core/slots.js';
+import { openDataDirectory } from '../../dist/runtime/disk/data-directory.js';
 import { Supervisor } from '../../dist/runtime/supervisor.js';
 import { TICK_MS } from '../../dist/transports/transport.js';
 
@@ -31,12 +33,25 @@ function held() {
   };
 }
 
+const SEGMENT_BYTES = 256 * 1024;
+
+const [transport, data] = process.argv.slice(2);
+if (data !== undefined) await openDataDirectory(data, divideSlots(2), SEGMENT_BYTES);
+const log = {
+  data,
+  fsync: 'everysec',
+  segmentBytes: SEGMENT_BYTES,
+  maxLogBytes: 4 * SEGMENT_BYTES,
+  snapshotEveryMs: 0,
+};
+
 const before = held();
 const supervisor = await Supervisor.start({
   listen: 'tcp://127.0.0.1:0',
-  transport: process.argv[2],
+  transport,
   engine: 'swiss',
   shards: 2,
+  log: data && log,
   script: fileURLToPath(new URL('mortal-shard.mjs', import.meta.url)),
   report: (line) => print(`report ${line}`),
 });
