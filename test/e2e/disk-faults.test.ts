@@ -1,18 +1,19 @@
 /**
  * Disks that are slow, fail or are full: no write is acknowledged that may be lost, reads go on, and writes do once they can.
- * Syncs are delayed and made to fail by strace, which sees those of the runtimes and not those of a ring. Deno names errors
- * by their number.
+ * Syncs are delayed and made to fail by strace, which sees those of the runtimes; those of a ring fail on a disk that does. Deno
+ * names errors by their number.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Op } from '../../core/protocol.ts';
 import { createUringTransport } from '../../transports/uring.ts';
-import { type Child, runtimes } from '../support/children.ts';
+import { type Child, root, runtimes } from '../support/children.ts';
 import { type RunOptions, type ServerChild, startServe } from '../support/command.ts';
 import { temporaryDirectory } from '../support/data.ts';
+import { FailingDisk, noFailingDisk } from '../support/failing-disk.ts';
 import { WireClient } from '../support/wire.ts';
 
 const DELAY_MS = 400;
@@ -137,6 +138,37 @@ describe.skipIf(!hasStrace)(`syncs${hasStrace ? '' : ' (needs strace, and the ri
 const isRoot = process.getuid?.() === 0;
 const uring = createUringTransport().availability();
 
+const canCut =
+  process.platform === 'linux' && process.arch === 'x64' && hasStrace && spawnSync('cc', ['-v']).status === 0;
+
+describe.skipIf(!canCut)(
+  `writes that are cut short${canCut ? '' : ' (needs cc, and the right to trace, on Linux x64)'}`,
+  () => {
+    const tracer = join(folder, 'short-writes');
+    beforeAll(() => {
+      execFileSync('cc', ['-o', tracer, join(root, 'test/support/short-writes.c')]);
+    });
+
+    test.each(runtimes())('on $name: they go on, and nothing is lost', async (runtime) => {
+      const where = ['--data', join(folder, `short-${runtime.name}`), '--fsync', 'always', '--transport', 'node'];
+      const traced = { ...runtime, command: [tracer, ...runtime.command] };
+      const { child, client, ready } = await serve(where, { runtime: traced });
+      const value = (i: number): string => String(i).repeat(1 + ((i * 37) % 3000));
+      const keys = Array.from({ length: 100 }, (_, i) => i);
+      for (const i of keys) expect(await client.call([Op.SET, `key-${i}`, value(i)])).toEqual([true]);
+      expect((await infoOf(client)).logFailures).toBe(0);
+      await client.close();
+      process.kill(ready.pid, 'SIGKILL');
+      await child.exit;
+      const [, cut] = /short-writes: (\d+) were cut/.exec(child.stderr)!;
+      expect(Number(cut)).toBeGreaterThan(keys.length);
+      const again = await serve(where, { runtime });
+      expect(await again.client.call(...keys.map((i) => [Op.GET, `key-${i}`]))).toEqual(keys.map(value));
+      await again.client.close();
+    });
+  },
+);
+
 describe.skipIf(!isRoot)(`a full disk${isRoot ? '' : ' (needs root, to mount one)'}`, () => {
   const mounts: string[] = [];
   afterAll(() => {
@@ -178,6 +210,34 @@ describe.skipIf(!isRoot)(`a full disk${isRoot ? '' : ' (needs root, to mount one
       const keys = Array.from({ length: acknowledged + 1 }, (_, i) => [Op.HAS, `key-${i}`]);
       const results = await again.client.call(...keys, [Op.GET, 'after']);
       expect(results).toEqual([...keys.map(() => true), 'again']);
+      await again.client.close();
+      await again.child.stop('SIGKILL');
+    },
+  );
+});
+
+const whyNot = noFailingDisk() ?? (uring.available ? undefined : `io_uring ${uring.reason}`);
+
+describe.skipIf(whyNot !== undefined)(`syncs of a ring that fail${whyNot === undefined ? '' : ` (${whyNot})`}`, () => {
+  test.each(runtimes())(
+    'on $name: no write is acknowledged after it, reads go on, nothing is lost',
+    async (runtime) => {
+      using disk = new FailingDisk(mkdtempSync(join(folder, 'disk-')));
+      const where = ['--data', join(disk.path, 'data'), '--fsync', 'always', '--transport', 'uring'];
+      const { child, client } = await serve(where, { runtime });
+      const value = 'x'.repeat(1000);
+      expect(await client.call([Op.SET, 'before', value])).toEqual([true]);
+      disk.fail();
+      const refused = expect.objectContaining({ error: 'LOG' });
+      expect(await client.call([Op.SET, 'unknown', value], [Op.GET, 'before'])).toEqual([refused, refused]);
+      expect(await client.call([Op.SET, 'refused', 1], [Op.GET, 'before'])).toEqual([refused, value]);
+      expect(await infoOf(client)).toMatchObject({ logState: 'read-only', logFailures: 1 });
+      await expect.poll(() => child.stderr).toMatch(/the log in .* has failed \(fdatasync failed: EIO\)/);
+      await client.close();
+      await child.stop('SIGKILL');
+      disk.replace();
+      const again = await serve(where, { runtime });
+      expect(await again.client.call([Op.GET, 'before'], [Op.GET, 'refused'])).toEqual([value, null]);
       await again.client.close();
       await again.child.stop('SIGKILL');
     },
