@@ -10,7 +10,10 @@ export interface ConnectionLimits {
   /** A peer that leaves more than this unread for `outputMs` is cut as well. Unit: bytes. */
   readonly outputSoftBytes: number;
   readonly outputMs: number;
-  /** A connection on which nothing comes for so long is told `IDLE` and closed; 0: never. Unit: milliseconds. */
+  /**
+   * A connection on which nothing comes for so long is told `IDLE` and closed; so is, without being told, one that is not read
+   * from, since it leaves replies unread, and takes none of them. 0: never. Unit: milliseconds.
+   */
   readonly idleMs: number;
   /** How long a frame may take from its first byte to its last; then `FRAME`. Unit: milliseconds. */
   readonly frameMs: number;

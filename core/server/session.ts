@@ -60,6 +60,8 @@ export class Session implements ConnectionHandler {
   #refusedTick = 0;
   /** Since when more waits for the peer than it should; -1: it does not. */
   #slowTick = -1;
+  /** What waited for the peer at the last tick. */
+  #lastPendingBytes = 0;
 
   constructor(shard: Shard, connection: Connection) {
     this.#shard = shard;
@@ -122,10 +124,23 @@ export class Session implements ConnectionHandler {
     } else if (this.#rest !== undefined && !this.#blocked && this.#hasPassed(limits.frameMs, this.#restTick)) {
       passed.cutSlowFrames++;
       this.#refuse(ErrorCode.FRAME, `a frame did not come to its end within ${limits.frameMs} ms`);
-    } else if (limits.idleMs > 0 && !this.#blocked && this.#hasPassed(limits.idleMs, this.#heardTick)) {
+    } else if (this.#isIdle()) {
       passed.cutIdle++;
-      this.#refuse(ErrorCode.IDLE, `nothing has come for ${limits.idleMs} ms`);
+      // What it would be told waits behind what it does not take.
+      if (this.#blocked) this.#cut();
+      else this.#refuse(ErrorCode.IDLE, `nothing has come for ${limits.idleMs} ms`);
     }
+  }
+
+  /** Whether nothing comes; of a peer that is not read from, whether it takes nothing of what waits for it. */
+  #isIdle(): boolean {
+    const { limits, ticks } = this.#shard;
+    const { pendingBytes } = this.#connection;
+    if (this.#blocked && pendingBytes !== this.#lastPendingBytes) this.#heardTick = ticks;
+    this.#lastPendingBytes = pendingBytes;
+    // Otherwise it is not the peer that is waited for.
+    const isAwaited = !this.#blocked || pendingBytes > 0;
+    return limits.idleMs > 0 && isAwaited && this.#hasPassed(limits.idleMs, this.#heardTick);
   }
 
   #hasPassed(ms: number, sinceTick: number): boolean {
@@ -197,6 +212,7 @@ export class Session implements ConnectionHandler {
   drain(): void {
     if (!this.#blocked || this.#closed || this.#refusing) return;
     this.#blocked = false;
+    this.#heardTick = this.#shard.ticks;
     const rest = this.#rest;
     this.#rest = undefined;
     if (rest !== undefined) {

@@ -256,6 +256,28 @@ describe('what a connection may cost', () => {
     expect(strict.passed.cutIdle).toBe(1);
   });
 
+  // One that waits for less than `outputSoftBytes` once stayed for ever.
+  test('idle time of those that are not read from, since they take nothing', () => {
+    const shard = createShard({ limits: { idleMs: 1000 } });
+    connected(shard).call([Op.SET, 'big', 'x'.repeat(3 * MiB)]);
+    const [silent, sipping] = [connected(shard), connected(shard)];
+    for (const { pipe, handler } of [silent, sipping]) {
+      pipe.isStuck = true;
+      handler.data(request([Op.GET, 'big']));
+      shard.turnEnd();
+      pipe.pendingBytes = 1000;
+    }
+    for (let i = 0; i < 4; i++) {
+      wait(shard, 500);
+      sipping.pipe.pendingBytes--;
+    }
+    expect([silent.pipe.state, sipping.pipe.state]).toEqual(['destroyed', 'open']);
+    sipping.pipe.pendingBytes = 0;
+    sipping.handler.drain();
+    wait(shard, 500);
+    expect(sipping.pipe.state).toBe('open');
+  });
+
   test('replies that are not read: much for a time, and too much at once', () => {
     const shard = createShard({ limits: { outputSoftBytes: 1000, outputMs: 2000, outputBytesMax: 5 * MiB } });
     const value = 'x'.repeat(2000);
