@@ -3,6 +3,7 @@ import type { Command } from '../runtime/command/cli.ts';
 import { reportCommand } from './report/command.ts';
 import { studyCommand } from './study/command.ts';
 import { aaCommand } from './suites/aa/command.ts';
+import { besideCommand } from './suites/beside/command.ts';
 import { blocksCommand } from './suites/blocks/command.ts';
 import { compareCommand } from './suites/compare/command.ts';
 import { connectionsCommand } from './suites/connections/command.ts';
@@ -31,6 +32,7 @@ export const benchCommands: readonly Command[] = [
   blocksCommand,
   sweepCommand,
   connectionsCommand,
+  besideCommand,
   durabilityCommand,
   engineCommand,
   flameCommand,

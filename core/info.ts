@@ -9,6 +9,7 @@ const SUMMED = [
   'connectionsTotal',
   'frames',
   'turns',
+  'slowTurns',
   'bytesIn',
   'bytesOut',
   'partialBytes',

@@ -44,6 +44,9 @@ const SWEEP_PER_TICK = 8192;
  */
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
 
+/** A turn that takes so long, on the clock that the shard is given, counts as slow. Unit: milliseconds. */
+const SLOW_TURN_MS = 5;
+
 const MAX_FRAME_BYTES_MIN = 1024;
 
 /** What HELLO and INFO tell of the server that the shard itself can't know. */
@@ -83,6 +86,7 @@ interface ShardCounters {
   connections: number;
   frames: number;
   turns: number;
+  slowTurns: number;
   bytesIn: number;
   bytesOut: number;
 }
@@ -106,12 +110,21 @@ export class Shard {
   readonly #refused = new Set<Session>();
   readonly #host: ServerHost;
   #guard: Guard | undefined;
-  readonly #counters: ShardCounters = { connections: 0, frames: 0, turns: 0, bytesIn: 0, bytesOut: 0 };
+  readonly #counters: ShardCounters = {
+    connections: 0,
+    frames: 0,
+    turns: 0,
+    slowTurns: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+  };
 
   /** Numbers the turns, so that sessions notice a new one. */
   turn = 0;
   // The turn under way: which part of the engine's output goes to whom, in the order of execution.
   #turnMs = 0;
+  /** When it began; 0 before anything was executed. */
+  #turnBeganMs = 0;
   #partCount = 0;
   #turnRequestBytes = 0;
   readonly #partSession: (Session | undefined)[] = [];
@@ -203,7 +216,10 @@ export class Shard {
   /** Executes one payload of a session. Returns false when it could not be read and the session has to end. */
   execute(session: Session, offset: number, length: number): boolean {
     const { engine } = this;
-    if (this.#partCount === 0) this.#turnMs = this.#options.now();
+    if (this.#partCount === 0) {
+      this.#turnMs = this.#options.now();
+      if (this.#turnBeganMs === 0) this.#turnBeganMs = this.#turnMs;
+    }
     const before = engine.outputBytes;
     this.#host.beginFrame(session);
     engine.access = session.access;
@@ -229,6 +245,10 @@ export class Shard {
     }
     this.flush();
     this.#log?.commit();
+    if (this.#turnBeganMs !== 0) {
+      if (this.#options.now() - this.#turnBeganMs >= SLOW_TURN_MS) this.#counters.slowTurns++;
+      this.#turnBeganMs = 0;
+    }
     // While nothing may be executed, no turn is of use: what the log acknowledges next asks for one.
     return this.#waiting.length > 0 && !this.isFull;
   }

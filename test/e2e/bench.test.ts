@@ -159,6 +159,25 @@ test('connections tells what many of them cost, and how late they are served', a
   expect(stdout).toMatch(/^node on node +[\d.]+ %/m);
 });
 
+test('beside measures the same clients alone and beside each of the others', async () => {
+  const file = join(folder, 'beside.json');
+  const sizes = ['--connections', '4', '--rate', '200', '--keys', '1000', '--rounds', '1', '--seconds', '0.3'];
+  const cell = ['--runtimes', 'node', '--transports', 'node', '--generator', 'node'];
+  const { code, stdout, stderr } = await run(['bench', 'beside', ...cell, ...sizes, '--json', file]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const { cells, rounds } = readReport(file);
+  const phases = ['silent', 'half-open', 'slow', 'flooding', 'malformed', 'snapshot'];
+  expect(rounds.map(({ dimensions }) => dimensions.phase)).toEqual(phases.flatMap((phase) => ['alone', phase]));
+  expect(cells.map(({ dimensions }) => dimensions.phase)).toEqual(['alone', ...phases]);
+  for (const { figures, percentiles } of cells) {
+    expect(figures.opsPerSecond!.median).toBeGreaterThan(0);
+    expect(figures.turns!.median).toBeGreaterThan(0);
+    expect(percentiles!.p99Micros).toBeGreaterThan(0);
+  }
+  expect(cells.at(-1)!.figures.snapshotShare!.median).toBeGreaterThan(0);
+  expect(stdout).toMatch(/^node on node, flooding /m);
+});
+
 test('connections says which limit is too low, and what to do', async () => {
   const script = 'ulimit -n 300 && exec "$NODE" "$ENTRY" bench connections --idle 10 --connections 1000';
   const env = { ...process.env, NODE: node.command[0], ENTRY: entry };

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { addUpInfo } from '../../core/info.ts';
 import { Shard } from '../../core/server/shard.ts';
 import { oracle } from '../support/engines.ts';
+import { request } from '../support/wire.ts';
 
 const shardInfo = (startedMs: number, nowMs: number): Record<string, string | number> => {
   let time = startedMs;
@@ -54,4 +55,35 @@ test('every figure is summed, but for those that are the same in all shards', ()
   const sums = Object.entries(addUpInfo([ones, ones])).filter(([, value]) => value === 2);
   const expected = Object.keys(ones).filter((name) => !once.includes(name) && !process.includes(name));
   expect(sums.map(([name]) => name).sort()).toEqual(expected.sort());
+});
+
+test('a turn that takes 5 ms, until all that it executed has left, counts as slow', () => {
+  let nowMs = 1000;
+  let sendMs = 0;
+  const shard = new Shard({
+    engine: oracle(),
+    identity: { version: '1.2.3', runtime: 'test/0', transport: 'memory' },
+    now: () => nowMs,
+    shards: () => [[0, 16_383, 'memory:0']],
+  });
+  const session = shard.open({
+    framing: 'stream',
+    pendingBytes: 0,
+    send: () => {
+      nowMs += sendMs;
+    },
+    pauseReading() {},
+    resumeReading() {},
+    end() {},
+    destroy() {},
+  });
+  for (const millis of [0, 5, 4, 100]) {
+    sendMs = millis;
+    for (let i = 0; i < 3; i++) session.data(request([0]));
+    shard.turnEnd();
+    // What passes between two turns is none of them.
+    nowMs += 1000;
+    shard.turnEnd();
+  }
+  expect(shard.info()).toMatchObject({ turns: 4, slowTurns: 2 });
 });
