@@ -19,7 +19,7 @@ import { timers } from './timers.ts';
 export * from './client-exports.ts';
 
 export interface ConnectOptions extends ClientSettings {
-  /** Where the server is: `ws://host:port`. Default: `ws://127.0.0.1:7464`. */
+  /** Where the server is: `ws://host:port`, or `wss://host:port` if the browser trusts its certificate. Default: `ws://127.0.0.1:7464`. */
   readonly address?: string | undefined;
 }
 
@@ -32,7 +32,9 @@ export async function connect(options: string | ConnectOptions = {}): Promise<Cl
   const { address: text = DEFAULT_WEBSOCKET_ADDRESS, ...settings }: ConnectOptions =
     typeof options === 'string' ? { address: options } : options;
   const address = parseAddress(text);
-  if (address.kind !== 'ws') throw new TypeError(`a page can't connect to ${text}; expected ws://HOST:PORT`);
+  if (address.kind !== 'ws' && address.kind !== 'wss') {
+    throw new TypeError(`a page can't connect to ${text}; expected ws://HOST:PORT or wss://HOST:PORT`);
+  }
   return await Client.open({
     ...settings,
     timers,

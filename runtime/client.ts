@@ -24,13 +24,13 @@ export type { TlsSecrets, TransportName };
 
 export interface ConnectOptions extends ClientSettings {
   /**
-   * Where the server is: `tcp://host:port`, `unix:/path` or `ws://host:port`. Default: `tcp://127.0.0.1:7464`, and
+   * Where the server is: `tcp://host:port`, `unix:/path` or `ws://host:port`, with TLS `tls://` or `wss://`. Default: `tcp://127.0.0.1:7464`, and
    * `ws://127.0.0.1:7464` over a transport that speaks WebSocket.
    */
   readonly address?: string | undefined;
-  /** What carries the bytes. Default: the runtime's own sockets, or its WebSocket for `ws://`. */
+  /** What carries the bytes. Default: the runtime's own sockets, or its WebSocket for `ws://` and `wss://`, and `node` for `tls://`. */
   readonly transport?: TransportName | undefined;
-  /** For `tls://`: whom to trust, and what to show a server that asks for a certificate. Default: as of `TlsSecrets`. */
+  /** For `tls://` and `wss://`: whom to trust, and what to show a server that asks for a certificate. Default: as of `TlsSecrets`. */
   readonly tls?: TlsSecrets | undefined;
 }
 

@@ -14,7 +14,7 @@ import type { Eviction } from '../core/engine/engine.ts';
 import { FSYNC_POLICIES, type FsyncPolicy } from '../core/log/committer.ts';
 import { DEFAULT_SEGMENT_BYTES } from '../core/log/segments.ts';
 import { ALL_SLOTS, divideSlots } from '../core/slots.ts';
-import { formatAddress, isReachedFromOutside } from '../transports/address.ts';
+import { formatAddress, isReachedFromOutside, isSecure } from '../transports/address.ts';
 import type { TransportName } from '../transports/transport.ts';
 import { currentRuntime } from './choose.ts';
 import { DEFAULT_MAX_LOG_BYTES, MAX_LOG_BYTES_MIN, MAX_SHARDS } from './defaults.ts';
@@ -43,11 +43,11 @@ const BLOCKING_TRANSPORTS: ReadonlySet<TransportName> = new Set(['uring']);
 
 export interface ServerOptions extends TokenSources, TlsFiles {
   /**
-   * `tcp://host:port` or `ws://host:port`, port 0 for any free one, or `unix:/path`. Default: `tcp://127.0.0.1:7464`, and
+   * `tcp://host:port` or `ws://host:port`, with TLS `tls://` or `wss://`, port 0 for any free one, or `unix:/path`. Default: `tcp://127.0.0.1:7464`, and
    * `ws://127.0.0.1:7464` with a transport that speaks WebSocket.
    */
   readonly listen?: string | undefined;
-  /** What carries the bytes. Default: the runtime's own sockets, or its WebSocket for `ws://`. */
+  /** What carries the bytes. Default: the runtime's own sockets, or its WebSocket for `ws://` and `wss://`, and `node` for `tls://`. */
   readonly transport?: TransportName | undefined;
   /** What holds the data. Default: `swiss`. */
   readonly engine?: EngineName;
@@ -139,7 +139,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const transport = endpoint.transport.name;
   const listen = formatAddress(endpoint.address);
   const secrets = loadSecrets(options);
-  if (endpoint.address.kind === 'tls' && secrets.tls?.cert === undefined) {
+  if (isSecure(endpoint.address) && secrets.tls?.cert === undefined) {
     throw new Error(`${listen} needs a certificate and its key: --tls-cert and --tls-key`);
   }
   if (secrets.tokens === undefined && options.insecure !== true && isReachedFromOutside(endpoint.address)) {

@@ -21,7 +21,7 @@ export interface ServerLimits extends ConnectionLimits, EngineLimits {}
 export interface Secrets {
   /** Who is let in. Default: everyone. */
   readonly tokens?: readonly TokenHash[] | undefined;
-  /** What a server at `tls://` shows and trusts. */
+  /** What a server at `tls://` or `wss://` shows and trusts. */
   readonly tls?: TlsSecrets | undefined;
 }
 

@@ -185,6 +185,7 @@ function addressBeside(base: Address, shard: number): Address {
     case 'tcp':
     case 'tls':
     case 'ws':
+    case 'wss':
       return { ...base, port: base.port === 0 ? 0 : base.port + shard };
     case 'unix':
       return { ...base, path: shard === 0 ? base.path : `${base.path}.${shard}` };

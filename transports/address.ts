@@ -1,9 +1,9 @@
 /**
  * Addresses as people write them: parsing and formatting, nothing else.
  */
-import type { Address } from './transport.ts';
+import type { Address, SecureAddress } from './transport.ts';
 
-const FORMS = 'tcp://HOST:PORT, tls://HOST:PORT, unix:/PATH, ws://HOST:PORT or memory:NAME';
+const FORMS = 'tcp://HOST:PORT, tls://HOST:PORT, unix:/PATH, ws://HOST:PORT, wss://HOST:PORT or memory:NAME';
 
 /**
  * Longest path of a unix socket that every system accepts in full: Linux' `sun_path` has 108 bytes, the last one zero.
@@ -13,7 +13,7 @@ const UNIX_PATH_BYTES_MAX = 107;
 
 /**
  * Reads an address: `tcp://127.0.0.1:7464`, `tcp://[::1]:0`, `unix:/run/ringkv.sock` (`unix:///run/ringkv.sock` is the
- * same), `ws://127.0.0.1:7464` or `memory:name`. Throws a `TypeError` that says what was wrong and what was expected.
+ * same), `ws://127.0.0.1:7464` or `memory:name`; with TLS, `tls://` stands for `tcp://` and `wss://` for `ws://`. Throws a `TypeError` that says what was wrong and what was expected.
  */
 export function parseAddress(text: string): Address {
   const colon = text.indexOf(':');
@@ -25,13 +25,13 @@ export function parseAddress(text: string): Address {
       return { kind: 'tls', ...parseHostAndPort(text, rest) };
     case 'ws':
       return { kind: 'ws', ...parseHostAndPort(text, rest) };
+    case 'wss':
+      return { kind: 'wss', ...parseHostAndPort(text, rest) };
     case 'unix':
       return { kind: 'unix', path: parseUnixPath(text, rest) };
     case 'memory':
       if (rest === '') throw malformed(text, 'the name is missing');
       return { kind: 'memory', name: rest };
-    case 'wss':
-      throw malformed(text, 'there is no TLS over WebSocket, write tls://HOST:PORT');
     default:
       throw malformed(text, 'it names no kind of address');
   }
@@ -43,12 +43,18 @@ export function formatAddress(address: Address): string {
     case 'tcp':
     case 'tls':
     case 'ws':
+    case 'wss':
       return `${address.kind}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
     case 'unix':
       return `unix:${address.path}`;
     case 'memory':
       return `memory:${address.name}`;
   }
+}
+
+/** Whether it is one of TLS, so that a server there needs a certificate. */
+export function isSecure(address: Address): address is SecureAddress {
+  return address.kind === 'tls' || address.kind === 'wss';
 }
 
 /** Whether other machines may get to such an address: what is no loopback, and no unix socket. */

@@ -2,12 +2,22 @@
  * WebSocket by Bun (`Bun.serve`), which is uWebSockets inside; its own `WebSocket` connects. With our close frame, a connection
  * is gone for Bun: that is when `Listener.close` takes it for gone, and not when the peer has answered.
  */
+import { isSecure } from './address.ts';
 import { availableOn } from './available.ts';
 import { lookLater } from './corked.ts';
 import { addressError, assertUsable } from './errors.ts';
 import { HeldMemory, IDLE_SECONDS, MESSAGE_BYTES_MAX, MessageConnection, type MessageSocket } from './messages.ts';
 import { Serving } from './serving.ts';
-import type { Address, Connection, ConnectionHandler, Listener, ServerHandler, Transport } from './transport.ts';
+import { Renewal } from './tls.ts';
+import type {
+  Address,
+  Connection,
+  ConnectionHandler,
+  Listener,
+  ServerHandler,
+  TlsSecrets,
+  Transport,
+} from './transport.ts';
 import { refuseUpgrade, upgradeRequired } from './upgrade.ts';
 import { connectWebSocket, type StandardWebSocket, type WebSocketAddress, webSocketAddress } from './websocket.ts';
 
@@ -20,34 +30,50 @@ export function createBunWsTransport(): Transport {
 
 class BunWsTransport implements Transport {
   readonly name = 'bun-ws';
-  readonly addressKinds = ['ws'] as const;
+  readonly addressKinds = ['ws', 'wss'] as const;
 
   availability() {
     return availableOn('bun');
   }
 
-  async listen(address: Address, handler: ServerHandler): Promise<Listener> {
+  async listen(address: Address, handler: ServerHandler, tls: TlsSecrets = {}): Promise<Listener> {
     assertUsable(this, 'listen on', address);
     const serving = new Serving(handler);
+    const held = new HeldMemory();
     const asked = webSocketAddress(address);
-    const server = serve(asked, serving);
-    return serving.listener({ ...asked, port: server.port ?? asked.port }, () => void server.stop());
+    const asksForCertificate = tls.ca !== undefined;
+    const server = new Renewal(
+      {
+        listen(secrets, port) {
+          const secured = { ...secrets, requestCert: asksForCertificate, rejectUnauthorized: asksForCertificate };
+          return serve({ ...asked, port }, serving, held, isSecure(asked) ? { tls: secured } : {});
+        },
+        portOf: ({ port }) => port ?? asked.port,
+        stop: (listening) => void listening.stop(),
+      },
+      tls,
+      asked.port,
+    );
+    const listener = serving.listener({ ...asked, port: server.port }, server.stop);
+    return isSecure(asked) ? { ...listener, renewTls: server.renew } : listener;
   }
 
   async connect(
     address: Address,
     open: (connection: Connection) => ConnectionHandler,
     signal?: AbortSignal,
+    tls: TlsSecrets = {},
   ): Promise<Connection> {
     assertUsable(this, 'connect to', address);
-    return connectWebSocket((url) => new WebSocket(url) as StandardWebSocket, address, open, signal);
+    const options = isSecure(address) ? { tls: { ...tls, rejectUnauthorized: true } } : {};
+    return connectWebSocket((url) => new WebSocket(url, options) as StandardWebSocket, address, open, signal);
   }
 }
 
-function serve(address: WebSocketAddress, serving: Serving) {
-  const held = new HeldMemory();
+function serve(address: WebSocketAddress, serving: Serving, held: HeldMemory, secured: { tls?: Bun.TLSOptions }) {
   try {
     return Bun.serve<{ connection?: MessageConnection }>({
+      ...secured,
       hostname: address.host,
       port: address.port,
       fetch(request, server) {

@@ -6,7 +6,7 @@ import { availableOn } from './available.ts';
 import { Backlog } from './backlog.ts';
 import { addressError, assertUsable } from './errors.ts';
 import { type ServedConnection, Serving } from './serving.ts';
-import { Handshakes } from './tls.ts';
+import { Handshakes, Renewal } from './tls.ts';
 import type {
   Address,
   Connection,
@@ -262,41 +262,30 @@ function listenTls(address: TlsAddress, handler: ServerHandler, tls: TlsSecrets)
   const shaking = new Handshakes();
   const asksForCertificate = tls.ca !== undefined;
   const socket = secureHandlers((connection) => serving.opened(connection), ignore, { serving, shaking });
-  const listenWith = (secrets: TlsSecrets, port: number) =>
-    listening(address, () =>
-      Bun.listen<BunConnection>({
-        hostname: address.host,
-        port,
-        exclusive: true,
-        allowHalfOpen: true,
-        socket,
-        tls: { ...secrets, requestCert: asksForCertificate, rejectUnauthorized: asksForCertificate },
-      }),
-    );
-  let server = listenWith(tls, address.port);
-  const bound: Address = { kind: 'tls', host: server.hostname, port: server.port };
-  let current = tls;
-  let isClosed = false;
-  const listener = serving.listener(bound, () => {
-    isClosed = true;
+  const server = new Renewal(
+    {
+      listen: (secrets, port) =>
+        listening(address, () =>
+          Bun.listen<BunConnection>({
+            hostname: address.host,
+            port,
+            exclusive: true,
+            allowHalfOpen: true,
+            socket,
+            tls: { ...secrets, requestCert: asksForCertificate, rejectUnauthorized: asksForCertificate },
+          }),
+        ),
+      portOf: ({ port }) => port,
+      stop: (listener) => listener.stop(),
+    },
+    tls,
+    address.port,
+  );
+  const listener = serving.listener({ ...address, port: server.port }, () => {
     server.stop();
     shaking.destroyAll();
   });
-  return {
-    ...listener,
-    // Bun can't give a listening socket another certificate, so another one takes its place at once.
-    renewTls(secrets) {
-      if (isClosed) return;
-      server.stop();
-      try {
-        server = listenWith(secrets, bound.port);
-        current = secrets;
-      } catch (error) {
-        server = listenWith(current, bound.port);
-        throw error;
-      }
-    },
-  };
+  return { ...listener, renewTls: server.renew };
 }
 
 function ignore(): void {}

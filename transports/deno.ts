@@ -4,7 +4,8 @@
  */
 import { availableOn } from './available.ts';
 import { Backlog } from './backlog.ts';
-import { addressError, assertUsable, TransportError } from './errors.ts';
+import { addressError, assertUsable } from './errors.ts';
+import { createNodeTransport } from './node.ts';
 import { type ServedConnection, Serving } from './serving.ts';
 import type {
   Address,
@@ -41,14 +42,19 @@ class DenoTransport implements Transport {
   readonly name = 'deno';
   readonly addressKinds = ['tcp', 'tls', 'unix'] as const;
   readonly #buffers = new Buffers();
+  /**
+   * Serves TLS, by `node:tls`: `Deno.listenTls` can't ask for a client's certificate, and a connection of it that is closed in its
+   * handshake stays open to the system until the peer closes it, so a silent client could not be cut.
+   */
+  readonly #secure = createNodeTransport();
 
   availability() {
     return availableOn('deno');
   }
 
-  async listen(address: Address, handler: ServerHandler): Promise<Listener> {
+  async listen(address: Address, handler: ServerHandler, tls?: TlsSecrets): Promise<Listener> {
     assertUsable(this, 'listen on', address);
-    if (address.kind === 'tls') throw unserved(address);
+    if (address.kind === 'tls') return this.#secure.listen(address, handler, tls);
     if (address.kind === 'unix') await claimUnixPath(address);
     const server = listening(address);
     const serving = new Serving(handler);
@@ -364,17 +370,6 @@ function connected(address: Address, signal: AbortSignal | undefined, tls: TlsSe
 }
 
 type TlsAddress = Extract<Address, { kind: 'tls' }>;
-
-/**
- * A connection of `Deno.listenTls` that is closed in its handshake stays open to the system until the peer closes it, so any
- * peer could hold as many of them as it likes.
- */
-function unserved(address: TlsAddress): TransportError {
-  const message =
-    "transport deno can't serve TLS, for Deno has no means to cut a client that is silent in the handshake: " +
-    'take --transport node, or leave the transport to ringkv';
-  return new TransportError('UNSUPPORTED', address, message);
-}
 
 /** A connection whose handshake is finished. An aborted one is closed, or it would keep the process from ending. */
 async function shaken(

@@ -1,7 +1,7 @@
 /**
  * Why a transport could not do what it was asked for, told the same way whichever runtime reports it.
  */
-import { formatAddress } from './address.ts';
+import { formatAddress, isSecure } from './address.ts';
 import type { Address, Transport } from './transport.ts';
 
 /** A transport could not listen or connect. */
@@ -75,9 +75,10 @@ export function assertUsable(
   const { name, addressKinds } = transport;
   if (addressKinds.includes(address.kind)) return;
   // Whoever has mixed up the two most often means the same host and port.
-  const meant = (['ws', 'tcp'] as const).find((kind) => addressKinds.includes(kind));
-  if (address.kind === 'tls') {
-    const message = `transport ${name} has no TLS: take --transport node, which every runtime has, or bun, or leave the transport to ringkv`;
+  const likely = isSecure(address) ? (['wss', 'tls'] as const) : (['ws', 'tcp'] as const);
+  const meant = likely.find((kind) => addressKinds.includes(kind));
+  if (isSecure(address) && meant === undefined) {
+    const message = `transport ${name} has no TLS: take --transport ${speakers[address.kind]}, or leave the transport to ringkv`;
     throw new TransportError('UNSUPPORTED', address, message);
   }
   const hint = meant !== undefined && 'port' in address ? `; write ${formatAddress({ ...address, kind: meant })}` : '';
@@ -87,6 +88,12 @@ export function assertUsable(
     `transport ${name} can't ${attempt} ${formatAddress(address)}: its addresses are ${listed(addressKinds)}${hint}`,
   );
 }
+
+/** Who speaks TLS, for those that have asked somebody who does not. */
+const speakers: Readonly<Record<'tls' | 'wss', string>> = {
+  tls: 'node, which every runtime has, bun or deno',
+  wss: 'uws, bun-ws or deno-ws',
+};
 
 /** `tcp`; `tcp and unix`; `tcp, tls and unix`. */
 function listed(names: readonly string[]): string {

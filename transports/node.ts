@@ -4,25 +4,17 @@
  * On Node itself two things are avoided that cost a third of the CPU time of a small request: the stream machinery and
  * the fresh 64 KiB buffer of every read (`onread` reads into one buffer instead), and a buffer for every write.
  */
-import {
-  connect,
-  createServer,
-  isIP,
-  type OnReadOpts,
-  type Server,
-  Socket,
-  type SocketConstructorOpts,
-} from 'node:net';
+import { connect, createServer, type OnReadOpts, type Server, Socket, type SocketConstructorOpts } from 'node:net';
 import { versions } from 'node:process';
-import { connect as connectTls, createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { addressError, assertUsable } from './errors.ts';
+import { connectSecurely, listenSecurely } from './node-tls.ts';
 import { type ServedConnection, Serving } from './serving.ts';
-import { HANDSHAKE_MS } from './tls.ts';
 import type {
   Address,
   Connection,
   ConnectionHandler,
   Listener,
+  SecureAddress,
   ServerHandler,
   TlsSecrets,
   Transport,
@@ -67,34 +59,14 @@ class NodeTransport implements Transport {
   }
 
   /** As `listen`. A TLS socket is a stream like any other, but has no handle that could read into our buffer. */
-  async #listenTls(address: Address, handler: ServerHandler, tls: TlsSecrets): Promise<Listener> {
+  async #listenTls(address: SecureAddress, handler: ServerHandler, tls: TlsSecrets): Promise<Listener> {
     const serving = new Serving(handler);
-    const server = secureServer(address, tls);
-    const shaking = new Map<string, Socket>();
-    server.on('secureConnection', (socket) => {
-      shaking.delete(peerOf(socket));
+    const { host, port, renew, stop } = await listenSecurely(address, tls, (socket) => {
       const connection = new NodeConnection(this.#buffers, serving);
       connection.attach(socket, false);
       connection.handler = serving.opened(connection);
     });
-    // The time-out of a handshake alone closes nobody, on none of the runtimes.
-    server.on('connection', (socket: Socket) => {
-      const peer = peerOf(socket);
-      shaking.set(peer, socket);
-      const timer = setTimeout(() => shaking.get(peer) === socket && socket.destroy(), HANDSHAKE_MS);
-      socket.once('close', () => {
-        clearTimeout(timer);
-        if (shaking.get(peer) === socket) shaking.delete(peer);
-      });
-    });
-    server.on('tlsClientError', (_error, socket) => socket.destroy());
-    await listening(server, address);
-    server.on('error', ignore);
-    const listener = serving.listener(addressOf(server, address), () => {
-      server.close();
-      for (const socket of shaking.values()) socket.destroy();
-    });
-    return { ...listener, renewTls: (secrets) => server.setSecureContext(contextOf(secrets)) };
+    return { ...serving.listener({ ...address, host, port }, stop), renewTls: renew };
   }
 
   connect(
@@ -109,7 +81,7 @@ class NodeTransport implements Transport {
       const connection = new NodeConnection(this.#buffers);
       const isTls = address.kind === 'tls';
       const socket = isTls
-        ? secureSocket(address, tls)
+        ? connectSecurely(address, tls)
         : connect({
             ...endpoint(address),
             allowHalfOpen: true,
@@ -299,47 +271,6 @@ function adopt(accepted: Socket, onread: OnReadOpts): Socket {
   return new Socket(options);
 }
 
-// TLS
-
-const TLS_VERSION_MIN = 'TLSv1.2';
-
-/** By what a raw socket is the same as the secure one above it. */
-function peerOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
-}
-
-function contextOf({ cert, key, ca }: TlsSecrets) {
-  return { minVersion: TLS_VERSION_MIN, ...(cert && { cert }), ...(key && { key }), ...(ca && { ca }) } as const;
-}
-
-function secureServer(address: Address, tls: TlsSecrets): TlsServer {
-  const asksForCertificate = tls.ca !== undefined;
-  try {
-    return createTlsServer({
-      ...contextOf(tls),
-      requestCert: asksForCertificate,
-      rejectUnauthorized: asksForCertificate,
-      handshakeTimeout: HANDSHAKE_MS,
-      allowHalfOpen: true,
-      noDelay: true,
-    });
-  } catch (error) {
-    throw addressError('listen on', address, error);
-  }
-}
-
-function secureSocket(address: Extract<Address, { kind: 'tls' }>, tls: TlsSecrets): Socket {
-  const { host, port } = address;
-  // A name is what a certificate is for; an address can't be asked for in the handshake.
-  return connectTls({
-    ...contextOf(tls),
-    host,
-    port,
-    allowHalfOpen: true,
-    ...(isIP(host) === 0 && { servername: host }),
-  });
-}
-
 function listening(server: Server, address: Address): Promise<void> {
   return new Promise((resolve, reject) => {
     const failed = (error: Error) => reject(addressError('listen on', address, error));
@@ -352,7 +283,7 @@ function listening(server: Server, address: Address): Promise<void> {
 }
 
 function endpoint(address: Address): { host: string; port: number } | { path: string } {
-  if (address.kind === 'tcp' || address.kind === 'tls') return { host: address.host, port: address.port };
+  if (address.kind === 'tcp') return { host: address.host, port: address.port };
   if (address.kind === 'unix') return { path: address.path };
   throw new TypeError(`node:net has no addresses of the kind ${address.kind}`);
 }
@@ -360,5 +291,5 @@ function endpoint(address: Address): { host: string; port: number } | { path: st
 function addressOf(server: Server, asked: Address): Address {
   const bound = server.address();
   if (bound === null || typeof bound === 'string') return asked;
-  return { kind: asked.kind === 'tls' ? 'tls' : 'tcp', host: bound.address, port: bound.port };
+  return { kind: 'tcp', host: bound.address, port: bound.port };
 }

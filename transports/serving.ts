@@ -13,7 +13,7 @@ import {
 } from './transport.ts';
 
 /** The longest a timer of the runtimes can run. Unit: milliseconds. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
+export const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /**
  * Turns that a close gives those who wait for one, so that what they sent is answered too. They run without a pause in

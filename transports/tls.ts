@@ -1,4 +1,5 @@
 /** What the transports that speak TLS have in common. */
+import type { TlsSecrets } from './transport.ts';
 
 /** Who has not finished the handshake within this is cut. Unit: milliseconds. */
 export const HANDSHAKE_MS = 5000;
@@ -30,4 +31,51 @@ export class Handshakes {
       connection.destroy();
     }
   }
+}
+
+/** What a `Renewal` renews: a server that can't be given another certificate. */
+export interface Renewable<Listening> {
+  /** Listens with these secrets, at that port. */
+  listen(secrets: TlsSecrets, port: number): Listening;
+  portOf(listening: Listening): number;
+  /** Stops listening; connections that are there go on. */
+  stop(listening: Listening): void;
+}
+
+/**
+ * Listens, and for another certificate anew: one server takes the place of the other at once. Who connects in that instant may be
+ * reset.
+ */
+export class Renewal<Listening> {
+  readonly port: number;
+  readonly #server: Renewable<Listening>;
+  #secrets: TlsSecrets;
+  #listening: Listening;
+  #isStopped = false;
+
+  /** Throws what `listen` throws. */
+  constructor(server: Renewable<Listening>, secrets: TlsSecrets, port: number) {
+    this.#server = server;
+    this.#secrets = secrets;
+    this.#listening = server.listen(secrets, port);
+    this.port = server.portOf(this.#listening);
+  }
+
+  /** As `Listener.renewTls`. */
+  readonly renew = (secrets: TlsSecrets): void => {
+    if (this.#isStopped) return;
+    this.#server.stop(this.#listening);
+    try {
+      this.#listening = this.#server.listen(secrets, this.port);
+      this.#secrets = secrets;
+    } catch (error) {
+      this.#listening = this.#server.listen(this.#secrets, this.port);
+      throw error;
+    }
+  };
+
+  readonly stop = (): void => {
+    this.#isStopped = true;
+    this.#server.stop(this.#listening);
+  };
 }

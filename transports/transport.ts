@@ -22,6 +22,7 @@ export type TransportName = 'memory' | 'node' | 'bun' | 'deno' | 'uws' | 'bun-ws
  * - `tls`: `tls://127.0.0.1:7464`, TLS over TCP
  * - `unix`: `unix:/run/ringkv.sock`
  * - `ws`: `ws://127.0.0.1:7464`, WebSocket over TCP
+ * - `wss`: `wss://127.0.0.1:7464`, WebSocket over TLS
  * - `memory`: `memory:name`, inside this process
  */
 export type Address =
@@ -29,7 +30,11 @@ export type Address =
   | { readonly kind: 'tls'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'ws'; readonly host: string; readonly port: number }
+  | { readonly kind: 'wss'; readonly host: string; readonly port: number }
   | { readonly kind: 'memory'; readonly name: string };
+
+/** Where TLS is spoken. */
+export type SecureAddress = Extract<Address, { kind: 'tls' | 'wss' }>;
 
 /** What an end of TLS shows and trusts, in PEM. */
 export interface TlsSecrets {

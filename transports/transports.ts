@@ -37,5 +37,5 @@ export function naturalTransport(
 ): Exclude<TransportName, 'memory'> {
   // Every runtime has `node`, and it alone does all of TLS on each of them.
   if (kind === 'tls') return 'node';
-  return kind === 'ws' ? webSocketTransports[runtime] : runtime;
+  return kind === 'ws' || kind === 'wss' ? webSocketTransports[runtime] : runtime;
 }

@@ -10,7 +10,9 @@ import { availableOn } from './available.ts';
 import { lookLater } from './corked.ts';
 import { addressError, assertUsable } from './errors.ts';
 import { HeldMemory, IDLE_SECONDS, MESSAGE_BYTES_MAX, MessageConnection, type MessageSocket } from './messages.ts';
+import { contextOf } from './node-tls.ts';
 import { Serving } from './serving.ts';
+import { listenBehindTls } from './tls-front.ts';
 import type {
   Address,
   Availability,
@@ -18,6 +20,7 @@ import type {
   ConnectionHandler,
   Listener,
   ServerHandler,
+  TlsSecrets,
   Transport,
 } from './transport.ts';
 import { isOriginAllowed, ORIGIN_REFUSED } from './upgrade.ts';
@@ -30,7 +33,7 @@ export function createUwsTransport(): Transport {
 
 class UwsTransport implements Transport {
   readonly name = 'uws';
-  readonly addressKinds = ['ws'] as const;
+  readonly addressKinds = ['ws', 'wss'] as const;
 
   availability(): Availability {
     const onNode = availableOn('node');
@@ -43,74 +46,94 @@ class UwsTransport implements Transport {
     }
   }
 
-  async listen(address: Address, handler: ServerHandler): Promise<Listener> {
+  async listen(address: Address, handler: ServerHandler, tls: TlsSecrets = {}): Promise<Listener> {
     assertUsable(this, 'listen on', address);
     const uws = load();
-    const { host, port: askedPort } = webSocketAddress(address);
+    const asked = webSocketAddress(address);
     const serving = new Serving(handler);
-    const held = new HeldMemory();
-    const app = uws.App();
-    app.ws('/*', {
-      maxPayloadLength: MESSAGE_BYTES_MAX,
-      // No limit: what it would drop above one is a reply. The session stops at a limit of its own.
-      maxBackpressure: 0,
-      idleTimeout: IDLE_SECONDS,
-      sendPingsAutomatically: true,
-      compression: uws.DISABLED,
-      upgrade(response, request, context) {
-        const header = (name: string) => request.getHeader(name);
-        if (!isOriginAllowed(header('origin'), header('host'))) {
-          response.writeStatus('403 Forbidden').end(ORIGIN_REFUSED);
-          return;
-        }
-        response.upgrade(
-          {},
-          header('sec-websocket-key'),
-          header('sec-websocket-protocol'),
-          header('sec-websocket-extensions'),
-          context,
-        );
-      },
-      open(socket) {
-        const connection = new MessageConnection(new UwsSocket(socket), serving, held);
-        socket.getUserData().connection = connection;
-        connection.handler = serving.opened(connection);
-      },
-      message(socket, message, isBinary) {
-        const { connection } = socket.getUserData();
-        if (isBinary) connection.received(new Uint8Array(message));
-        else connection.receivedText();
-        lookLater(connection);
-      },
-      drain(socket) {
-        lookLater(socket.getUserData().connection);
-      },
-      close(socket, code, reason) {
-        socket.getUserData().connection.closed(code, new TextDecoder().decode(reason));
-      },
-    });
-    app.any('/*', (response) => {
-      response.writeStatus('426 Upgrade Required').writeHeader('Upgrade', 'websocket').end();
-    });
-    const listening = await new Promise<ListenSocket | false>((resolve) => {
-      app.listen(host, askedPort, uws.LIBUS_LISTEN_EXCLUSIVE_PORT, resolve);
-    });
-    if (listening === false) throw addressError('listen on', address, await whyNotListening(host, askedPort));
-    const port = uws.us_socket_local_port(listening);
-    return serving.listener({ kind: 'ws', host, port }, () => uws.us_listen_socket_close(listening));
+    const app = createApp(uws, serving);
+    const listener = (socket: ListenSocket, port: number) =>
+      serving.listener({ ...asked, port }, () => uws.us_listen_socket_close(socket));
+    if (asked.kind === 'wss') {
+      // Its own TLS (20.51) lets in who shows no certificate, though one is asked for, and cuts a connection that has much on its
+      // way in both directions.
+      return listenBehindTls(asked, tls, async (path) => {
+        const socket = await listening((done) => app.listen_unix(done, path));
+        if (socket === false) throw new Error(`uWebSockets.js can't listen on ${path}`);
+        return listener(socket, asked.port);
+      });
+    }
+    const { host, port } = asked;
+    const socket = await listening((done) => app.listen(host, port, uws.LIBUS_LISTEN_EXCLUSIVE_PORT, done));
+    if (socket === false) throw addressError('listen on', address, await whyNotListening(host, port));
+    return listener(socket, uws.us_socket_local_port(socket));
   }
 
   async connect(
     address: Address,
     open: (connection: Connection) => ConnectionHandler,
     signal?: AbortSignal,
+    tls: TlsSecrets = {},
   ): Promise<Connection> {
     assertUsable(this, 'connect to', address, availableOn('node'));
     const { WebSocket } = await import('ws');
     // No limit of the reply's length: the client knows what it asked for.
-    const options = { perMessageDeflate: false, maxPayload: 0 };
+    const options = { perMessageDeflate: false, maxPayload: 0, ...contextOf(tls) };
     return connectWebSocket((url) => new WebSocket(url, options) as StandardWebSocket, address, open, signal);
   }
+}
+
+/** An app that makes connections of those who ask for WebSocket, at any path. */
+function createApp(uws: Uws, serving: Serving): App {
+  const held = new HeldMemory();
+  const app = uws.App();
+  app.ws('/*', {
+    maxPayloadLength: MESSAGE_BYTES_MAX,
+    // No limit: what it would drop above one is a reply. The session stops at a limit of its own.
+    maxBackpressure: 0,
+    idleTimeout: IDLE_SECONDS,
+    sendPingsAutomatically: true,
+    compression: uws.DISABLED,
+    upgrade(response, request, context) {
+      const header = (name: string) => request.getHeader(name);
+      if (!isOriginAllowed(header('origin'), header('host'))) {
+        response.writeStatus('403 Forbidden').end(ORIGIN_REFUSED);
+        return;
+      }
+      response.upgrade(
+        {},
+        header('sec-websocket-key'),
+        header('sec-websocket-protocol'),
+        header('sec-websocket-extensions'),
+        context,
+      );
+    },
+    open(socket) {
+      const connection = new MessageConnection(new UwsSocket(socket), serving, held);
+      socket.getUserData().connection = connection;
+      connection.handler = serving.opened(connection);
+    },
+    message(socket, message, isBinary) {
+      const { connection } = socket.getUserData();
+      if (isBinary) connection.received(new Uint8Array(message));
+      else connection.receivedText();
+      lookLater(connection);
+    },
+    drain(socket) {
+      lookLater(socket.getUserData().connection);
+    },
+    close(socket, code, reason) {
+      socket.getUserData().connection.closed(code, new TextDecoder().decode(reason));
+    },
+  });
+  app.any('/*', (response) => {
+    response.writeStatus('426 Upgrade Required').writeHeader('Upgrade', 'websocket').end();
+  });
+  return app;
+}
+
+function listening(listen: (done: (socket: ListenSocket | false) => void) => void): Promise<ListenSocket | false> {
+  return new Promise(listen);
 }
 
 class UwsSocket implements MessageSocket {
@@ -154,6 +177,7 @@ interface App {
   ws(pattern: string, behavior: Behavior): void;
   any(pattern: string, handler: (response: Response) => void): void;
   listen(host: string, port: number, options: number, done: (socket: ListenSocket | false) => void): void;
+  listen_unix(done: (socket: ListenSocket | false) => void, path: string): void;
 }
 
 interface Behavior {

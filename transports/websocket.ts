@@ -32,11 +32,13 @@ export interface StandardWebSocket {
   terminate?(): void;
 }
 
-export type WebSocketAddress = Extract<Address, { kind: 'ws' }>;
+export type WebSocketAddress = Extract<Address, { kind: 'ws' | 'wss' }>;
+export type SecureWebSocketAddress = Extract<Address, { kind: 'wss' }>;
 
 /** The address as one of WebSocket, which it has been checked to be. */
 export function webSocketAddress(address: Address): WebSocketAddress {
-  if (address.kind !== 'ws') throw new TypeError(`WebSocket has no addresses of the kind ${address.kind}`);
+  if (address.kind !== 'ws' && address.kind !== 'wss')
+    throw new TypeError(`WebSocket has no addresses of the kind ${address.kind}`);
   return address;
 }
 

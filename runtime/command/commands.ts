@@ -69,7 +69,7 @@ const serveCommand = defineCommand({
   about: 'Run a server until SIGTERM or SIGINT',
   flags: {
     listen: addressFlag(
-      'Accept connections there: tcp://host:port, tls://host:port or ws://host:port, port 0 for any free one, or unix:/path',
+      'Accept connections there: tcp://host:port, ws://host:port, with TLS tls:// or wss://, port 0 for any free one, or unix:/path',
     ),
     runtime: runtimeFlag,
     transport: serverTransportFlag,
@@ -129,7 +129,7 @@ const serveCommand = defineCommand({
       'that of RINGKV_TOKEN, or none is asked for',
     ),
     ...tlsFlags(
-      'Show this certificate to clients at tls://',
+      'Show this certificate to clients at tls:// or wss://',
       'Take only clients with a certificate that one of these has signed',
     ),
     insecure: switchFlag('Listen where other machines come though no token is asked for'),
@@ -181,13 +181,15 @@ const shellCommand = defineCommand({
   about: 'Talk to a server: one command, commands from a pipe, or a prompt',
   words: '[...command]',
   flags: {
-    connect: addressFlag('Talk to the server at tcp://host:port, tls://host:port, unix:/path or ws://host:port'),
+    connect: addressFlag(
+      'Talk to the server at tcp://host:port, ws://host:port, with TLS tls:// or wss://, or unix:/path',
+    ),
     runtime: runtimeFlag,
     transport: transportFlag,
     tokenFile: optionalFlag('file', 'Bring the first token of this file', String, 'that of RINGKV_TOKEN, or none'),
     ...tlsFlags(
       'Show this certificate to a server that asks for one',
-      'Trust servers at tls:// whose certificate one of these has signed',
+      'Trust servers whose certificate one of these has signed',
     ),
   },
   examples: [
@@ -276,6 +278,8 @@ function addressFlag(about: string): Flag<string | undefined> {
 function parseSocketAddress(text: string): string {
   const address = parseAddress(text);
   if (address.kind === 'memory')
-    throw new Error('expected tcp://host:port, unix:/path or ws://host:port; memory: is for one process');
+    throw new Error(
+      'expected tcp://host:port, unix:/path or ws://host:port, with TLS tls:// or wss://; memory: is for one process',
+    );
   return formatAddress(address);
 }

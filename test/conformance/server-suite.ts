@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { concat, encode, fromHex } from '../support/bytes.ts';
 import type { Runtime } from '../support/children.ts';
 import { type ServerChild, startServe } from '../support/command.ts';
+import { speaksWebSocket } from '../support/transport-peers.ts';
 import { frame, request, WireClient, type WireError } from '../support/wire.ts';
 import { messageFraming, messageUnreadable } from './server-messages.ts';
 
@@ -40,7 +41,7 @@ const INFO = 34;
 type Info = Record<string, number>;
 
 export function serverSuite({ runtime, transport, listen, flags = [] }: ServerCell): void {
-  const isStream = !listen.startsWith('ws:');
+  const isStream = !speaksWebSocket(listen);
   let server: ServerChild;
   let client: WireClient;
 

@@ -1,19 +1,33 @@
 /** The conformance suite of the transports: `memory` in this process first, then every runtime × transport. */
 import { describe, expect, it } from 'vitest';
 import { createMemoryTransport } from '../../transports/memory.ts';
-import { describeCells } from '../support/cells.ts';
+import { describeCells, describeSecureTransports } from '../support/cells.ts';
+import { hasOpenssl, serverCertificate, whyNoOpenssl } from '../support/certificates.ts';
 import { runtimes, startChild } from '../support/children.ts';
 import { floodBytes } from '../support/transport-app.mjs';
-import { startMemoryServer } from '../support/transport-peers.ts';
+import { startMemoryServer, startServer } from '../support/transport-peers.ts';
 import { serverSuite, socketSuite } from './transport-suite.ts';
 
 const memory = createMemoryTransport();
 let names = 0;
-const traits = { framing: 'stream', resets: true, opensDescriptors: false } as const;
+const traits = { framing: 'stream', resets: true, opensDescriptors: false, isSecure: false } as const;
 describe('memory', () => serverSuite(() => startMemoryServer(memory, `memory:${++names}`), floodBytes, traits));
+
+const secrets = hasOpenssl ? serverCertificate() : undefined;
 
 describeCells(({ runtime, transport, kinds }) => {
   for (const kind of kinds) describe(kind, () => socketSuite({ transport, runtime, kind }, floodBytes));
+});
+
+/** With TLS, each transport on its own runtime, and as a server alone; what its clients do, the end-to-end tests of TLS look at. */
+describeSecureTransports(({ runtime, transport, secureKind }) => {
+  const framing = secureKind === 'wss' ? 'message' : 'stream';
+  // The TLS that Deno (2.9) has for Node tells of a reset as of an end.
+  const resets = !(secureKind === 'tls' && runtime.name === 'deno');
+  const traits = { framing, resets, opensDescriptors: runtime.name === 'deno', isSecure: true } as const;
+  describe.skipIf(secrets === undefined)(`${secureKind}${whyNoOpenssl}`, () =>
+    serverSuite(() => startServer(runtime, transport, `${secureKind}://127.0.0.1:0`, secrets), floodBytes, traits),
+  );
 });
 
 /** The transports that are part of one runtime. */

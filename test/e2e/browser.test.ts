@@ -10,6 +10,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { connect } from '../../runtime/browser.ts';
 import { createTransport, naturalTransport } from '../../transports/transports.ts';
+import { hasOpenssl, serverCertificate, whyNoOpenssl } from '../support/certificates.ts';
 import { type Runtime, root, runtimes } from '../support/children.ts';
 import { launchChromium, whyNoChromium } from '../support/chromium.ts';
 import { type ServerChild, startServe } from '../support/command.ts';
@@ -64,6 +65,31 @@ describe.skipIf(reason !== undefined)(
 
     for (const runtime of found) describe(...cell(runtime, () => page));
 
+    describe.skipIf(!hasOpenssl)(`wss://${whyNoOpenssl}`, () => {
+      const secrets = hasOpenssl ? serverCertificate() : { cert: '', key: '' };
+
+      test('a server whose certificate the browser trusts, and no other', async () => {
+        const args = ['--listen', 'wss://127.0.0.1:0', '--tls-cert', secrets.cert, '--tls-key', secrets.key];
+        const server = await startServe(args, { runtime: bun! });
+        const ping = async (at: Page): Promise<unknown> => {
+          await at.goto(page.url());
+          await at.waitForFunction('globalThis.ringkv !== undefined');
+          return at.evaluate(async (address) => {
+            const client = await ringkv.connect(address);
+            const pong = await client.ping('over TLS');
+            await client.close();
+            return pong;
+          }, server.ready.address);
+        };
+        // It is nobody's whom a browser trusts, so one is told to trust everybody.
+        const trusting = await browser.newPage({ ignoreHTTPSErrors: true });
+        expect(await ping(trusting)).toBe('over TLS');
+        await trusting.close();
+        await expect(ping(page)).rejects.toThrow(/can't connect to wss:/);
+        expect(await server.child.stop()).toBe(0);
+      });
+    });
+
     test('a server that is not there, and an address that is none for a page', async () => {
       const messages = await page.evaluate(() =>
         Promise.all(
@@ -77,7 +103,7 @@ describe.skipIf(reason !== undefined)(
       );
       expect(messages).toEqual([
         "ConnectionError: can't connect to ws://127.0.0.1:1: no WebSocket server answers there (UNKNOWN)",
-        "TypeError: a page can't connect to tcp://127.0.0.1:7464; expected ws://HOST:PORT",
+        "TypeError: a page can't connect to tcp://127.0.0.1:7464; expected ws://HOST:PORT or wss://HOST:PORT",
       ]);
     });
   },

@@ -1,14 +1,23 @@
-/** TLS of real servers on every runtime: who is trusted, what SIGHUP changes, and that a silent client is cut. */
+/** TLS of real servers on every runtime: who is trusted, what SIGHUP changes, and that who does not finish the handshake is cut. */
+import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect as connectTls, type DetailedPeerCertificate } from 'node:tls';
+import {
+  type ConnectionOptions,
+  connect as connectTls,
+  createServer,
+  type DetailedPeerCertificate,
+  type SecureContextOptions,
+  type SecureVersion,
+} from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../runtime/client.ts';
 import { parseAddress } from '../../transports/address.ts';
-import type { TransportName } from '../../transports/transport.ts';
-import { certify as certifyIn, hasOpenssl } from '../support/certificates.ts';
+import type { SecureAddress, TransportName } from '../../transports/transport.ts';
+import { createTransport } from '../../transports/transports.ts';
+import { certify as certifyIn, hasOpenssl, whyNoOpenssl } from '../support/certificates.ts';
 import { type Runtime, runtimes } from '../support/children.ts';
 import { run, type ServerChild, startServe } from '../support/command.ts';
 
@@ -17,10 +26,36 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const file = (name: string): string => join(folder, name);
 const certify = (name: string, ca?: string): void => certifyIn(folder, name, ca);
 const pem = (name: string): string => readFileSync(file(name), 'utf8');
+/** The flags that show a certificate. */
+const shows = (name: string): string[] => ['--tls-cert', file(`${name}.pem`), '--tls-key', file(`${name}.key`)];
 
-const title = hasOpenssl ? 'tls' : 'tls: openssl is missing, which Debian has in the package openssl';
+interface TlsEnd {
+  readonly runtime: Runtime;
+  readonly transport: TransportName;
+  readonly kind: SecureAddress['kind'];
+}
 
-describe.skipIf(!hasOpenssl)(title, () => {
+const webSockets = { node: 'uws', bun: 'bun-ws', deno: 'deno-ws' } as const;
+
+/** `node` on every runtime, and each runtime's own. */
+function servers(): readonly TlsEnd[] {
+  return runtimes().flatMap((runtime): TlsEnd[] => [
+    { runtime, transport: 'node', kind: 'tls' },
+    ...(runtime.name === 'node' ? [] : [{ runtime, transport: runtime.name, kind: 'tls' } as const]),
+    { runtime, transport: webSockets[runtime.name], kind: 'wss' },
+  ]);
+}
+
+/** What each runtime has itself to reach such an address. */
+function clients(kind: TlsEnd['kind']): readonly TlsEnd[] {
+  return runtimes().map((runtime) => ({
+    runtime,
+    transport: kind === 'tls' ? runtime.name : webSockets[runtime.name],
+    kind,
+  }));
+}
+
+describe.skipIf(!hasOpenssl)(`tls${whyNoOpenssl}`, () => {
   beforeAll(() => {
     certify('authority');
     certify('stranger');
@@ -28,163 +63,236 @@ describe.skipIf(!hasOpenssl)(title, () => {
     certify('impostor', 'stranger');
   });
 
-  test('without a certificate there is no server, and uring names who can', async () => {
-    expect(await run(['serve', '--listen', 'tls://127.0.0.1:0'])).toMatchObject({
-      code: 1,
-      stderr: 'ringkv: tls://127.0.0.1:0 needs a certificate and its key: --tls-cert and --tls-key\n',
+  describe('what is refused', () => {
+    const refused = async (...args: readonly string[]): Promise<string> => {
+      const { code, stderr } = await run(['serve', ...args]);
+      expect(code).not.toBe(0);
+      return stderr;
+    };
+
+    test.each(['tls', 'wss'])('%s:// without a certificate', async (kind) => {
+      expect(await refused('--listen', `${kind}://127.0.0.1:0`)).toBe(
+        `ringkv: ${kind}://127.0.0.1:0 needs a certificate and its key: --tls-cert and --tls-key\n`,
+      );
     });
-    const secrets = ['--tls-cert', file('first.pem'), '--tls-key', file('first.key')];
-    const refused = await run(['serve', '--listen', 'tls://127.0.0.1:0', '--transport', 'uring', ...secrets]);
-    expect(refused.code).not.toBe(0);
-    expect(refused.stderr).toMatch(/has no TLS: take --transport node, which every runtime has, or bun|can't run here/);
-    const deno = runtimes().find(({ name }) => name === 'deno');
-    if (deno !== undefined) {
-      const args = ['serve', '--listen', 'tls://127.0.0.1:0', '--transport', 'deno', ...secrets];
-      const { stderr } = await run(args, { runtime: deno });
-      expect(stderr).toMatch(/^ringkv: transport deno can't serve TLS, .*--transport node.*\n$/);
-    }
-    const mixed = await run(['serve', '--listen', 'tls://127.0.0.1:0', ...secrets.slice(0, 3), file('second.key')]);
-    expect(mixed.stderr).toBe(
-      `ringkv: the key in ${file('second.key')} is not that of the certificate in ${file('first.pem')}\n`,
-    );
+
+    test('TLS by uring, which names who has it', async () => {
+      const by = ['--transport', 'uring', ...shows('first'), '--listen'];
+      expect(await refused(...by, 'tls://127.0.0.1:0')).toMatch(
+        /has no TLS: take --transport node, which every runtime has, bun or deno, or leave|can't run here/,
+      );
+      expect(await refused(...by, 'wss://127.0.0.1:0')).toMatch(
+        /has no TLS: take --transport uws, bun-ws or deno-ws, or leave|can't run here/,
+      );
+    });
+
+    test('files that are missing, hold something else, or do not belong together', async () => {
+      writeFileSync(file('nothing'), 'nothing');
+      const listen = ['--listen', 'tls://127.0.0.1:0'];
+      const cert = ['--tls-cert', file('first.pem')];
+      const key = ['--tls-key', file('first.key')];
+      expect(await refused(...listen, ...cert)).toContain('go together: --tls-cert and --tls-key');
+      expect(await refused(...listen, ...cert, '--tls-key', file('second.key'))).toBe(
+        `ringkv: the key in ${file('second.key')} is not that of the certificate in ${file('first.pem')}\n`,
+      );
+      expect(await refused(...listen, ...key, '--tls-cert', file('nothing'))).toBe(
+        `ringkv: ${file('nothing')} holds no certificate in PEM\n`,
+      );
+      expect(await refused(...listen, ...cert, '--tls-key', file('nothing'))).toBe(
+        `ringkv: ${file('nothing')} holds no private key in PEM\n`,
+      );
+      expect(await refused(...listen, ...cert, ...key, '--tls-ca', file('nothing'))).toBe(
+        `ringkv: ${file('nothing')} holds no certificate in PEM\n`,
+      );
+      expect(await refused(...listen, ...cert, '--tls-key', file('missing'))).toContain(file('missing'));
+    });
   });
 
-  for (const { runtime, transport } of servers()) {
-    describe(`${transport} on ${runtime.name}`, () => {
-      let server: ServerChild;
-      const ca = (): string => pem('authority.pem');
-      const serve = (...args: readonly string[]): Promise<ServerChild> => {
-        copyFileSync(file('first.pem'), file('server.pem'));
-        copyFileSync(file('first.key'), file('server.key'));
-        const secrets = ['--transport', transport, '--tls-cert', file('server.pem'), '--tls-key', file('server.key')];
-        return startServe(['--listen', 'tls://127.0.0.1:0', ...secrets, ...args], { runtime });
-      };
-      const portOf = ({ ready }: ServerChild): number => Number(/\d+$/.exec(ready.address)![0]);
+  test('the client that asks for TLS 1.1 gets it where it is given', async () => {
+    const old = createServer({ cert: pem('first.pem'), key: pem('first.key'), ...upTo('TLSv1.1') }).listen(0);
+    await once(old, 'listening');
+    expect(await spoken((old.address() as { port: number }).port, 'TLSv1.1')).toBe('TLSv1.1');
+    old.close();
+  });
 
-      test('carries operations of any size to those who trust it, and nobody else; a silent client is cut', async () => {
-        server = await serve();
-        expect(server.ready).toMatchObject({ transport });
-        const { address } = server.ready;
-        expect(parseAddress(address).kind).toBe('tls');
-        const silent = connectTcp(portOf(server), '127.0.0.1');
-        const silentClosed = new Promise<void>((resolve) => silent.once('close', () => resolve()));
-        silent.on('error', () => {}).resume();
+  for (const end of servers()) {
+    const { runtime, transport } = end;
+    const availability = createTransport(transport).availability();
+    const reason = transport === 'uws' && !availability.available ? `: skipped, it ${availability.reason}` : '';
+    describe.skipIf(reason !== '')(`${transport} on ${runtime.name}${reason}`, () => serverSuite(end));
+  }
 
-        const client = await connect({ address, tls: { ca: ca() } });
-        const big = 'x'.repeat(3 * 1024 * 1024);
-        await client.set('big', big);
-        expect(await client.get('big')).toBe(big);
-        await expect(connect({ address })).rejects.toMatchObject({ code: 'CONNECTION' });
-        await expect(connect({ address, tls: { ca: pem('stranger.pem') } })).rejects.toMatchObject({
-          code: 'CONNECTION',
-        });
-        // What comes back is no frame, or nothing.
-        await expect(connect({ address: address.replace('tls:', 'tcp:') })).rejects.toThrow();
-        await silentClosed;
-        expect(await client.get('big')).toBe(big);
-        await client.close();
-      });
+  function serverSuite({ runtime, transport, kind }: TlsEnd): void {
+    let server: ServerChild;
+    let unfinished: Promise<unknown>;
+    const ca = (): string => pem('authority.pem');
+    const port = (): number => portOf(server);
+    const serve = (...args: readonly string[]): Promise<ServerChild> =>
+      startServe(['--listen', `${kind}://127.0.0.1:0`, '--transport', transport, ...args], { runtime });
 
-      test.each(clients())('the shell talks to it by $transport on $runtime.name, if it trusts it', async (client) => {
+    beforeAll(async () => {
+      copyFileSync(file('first.pem'), file('server.pem'));
+      copyFileSync(file('first.key'), file('server.key'));
+      server = await serve(...shows('server'));
+      unfinished = Promise.all([silent(port()), slow(port()), ...(kind === 'wss' ? [unasking(port())] : [])]);
+    });
+    afterAll(async () => {
+      expect(await server?.child.stop()).toBe(0);
+      expect(server?.child.stderr.replaceAll(/^.*(SIGHUP|is a cache).*\n/gm, '')).toBe('');
+    });
+
+    test('carries operations of any size to those who trust it, and nobody else', async () => {
+      const { address } = server.ready;
+      expect(server.ready.transport).toBe(transport);
+      expect(parseAddress(address).kind).toBe(kind);
+      const client = await connect({ address, tls: { ca: ca() } });
+      const big = 'x'.repeat(3 * 1024 * 1024);
+      await client.set('big', big);
+      expect(await client.get('big')).toBe(big);
+      for (const tls of [undefined, { ca: pem('stranger.pem') }])
+        await expect(connect({ address, tls })).rejects.toMatchObject({ code: 'CONNECTION' });
+      await client.close();
+    });
+
+    test('cuts who speaks no TLS, and nobody else notices', async () => {
+      const client = await connect({ address: server.ready.address, tls: { ca: ca() } });
+      const plainly = server.ready.address.replace('tls:', 'tcp:').replace('wss:', 'ws:');
+      // What comes back is no frame, or nothing.
+      await expect(connect({ address: plainly })).rejects.toThrow();
+      await plain(port());
+      expect(await client.ping('still here')).toBe('still here');
+      await client.close();
+    });
+
+    test('speaks TLS 1.2 and 1.3, and nothing older', async () => {
+      expect(await spoken(port(), 'TLSv1.2')).toBe('TLSv1.2');
+      expect(await spoken(port(), 'TLSv1.3')).toBe('TLSv1.3');
+      await expect(spoken(port(), 'TLSv1.1')).rejects.toThrow();
+    });
+
+    test.each(clients(kind))(
+      'the shell talks to it by $transport on $runtime.name, if it trusts it',
+      async (client) => {
         const args = ['shell', '--connect', server.ready.address, '--transport', client.transport];
         const input = `set from ${client.transport}\nget from\n`;
         const trusting = await run([...args, '--tls-ca', file('authority.pem')], { runtime: client.runtime, input });
         expect(trusting).toMatchObject({ code: 0, stdout: `true\n"${client.transport}"\n` });
         const strict = await run([...args, '--tls-ca', file('stranger.pem')], { runtime: client.runtime, input });
-        expect(strict.stderr).toMatch(/^ringkv: can't connect to tls:/);
+        expect(strict.stderr).toMatch(new RegExp(`^ringkv: can't connect to ${kind}:`));
         expect(strict.stdout).toBe('');
-      });
+      },
+    );
 
-      test('shows new connections the certificate that SIGHUP has read, and keeps the old one when there is none', async () => {
-        const { address } = server.ready;
-        const client = await connect({ address, tls: { ca: ca() } });
-        const told = async (pattern: RegExp): Promise<void> => {
-          while (!pattern.test(server.child.stderr)) await new Promise((resolve) => setTimeout(resolve, 20));
-        };
-        expect(await shown(portOf(server))).toBe('first');
-        writeFileSync(file('server.pem'), 'nothing');
-        process.kill(server.ready.pid, 'SIGHUP');
-        await told(/SIGHUP: nothing is changed, for \S+server.pem holds no certificate in PEM/);
-        expect(await shown(portOf(server))).toBe('first');
-        copyFileSync(file('second.pem'), file('server.pem'));
-        copyFileSync(file('second.key'), file('server.key'));
-        process.kill(server.ready.pid, 'SIGHUP');
-        await told(/SIGHUP: read anew/);
-        expect(await shown(portOf(server))).toBe('second');
-        await client.set('k', 'still here');
-        await client.close();
-        expect(await server.child.stop()).toBe(0);
-      });
-    });
-  }
-
-  test.each(servers())(
-    '$transport on $runtime.name asks clients for a certificate, if it is told whose',
-    async ({ runtime, transport }) => {
-      const secrets = [
-        '--tls-cert',
-        file('first.pem'),
-        '--tls-key',
-        file('first.key'),
-        '--tls-ca',
-        file('authority.pem'),
-      ];
-      const server = await startServe(['--listen', 'tls://127.0.0.1:0', '--transport', transport, ...secrets], {
-        runtime,
-      });
+    test('shows new connections the certificate that SIGHUP has read, and keeps the old one when there is none', async () => {
       const { address } = server.ready;
-      const ca = pem('authority.pem');
-      const client = await connect({ address, tls: { ca, cert: pem('client.pem'), key: pem('client.key') } });
+      const client = await connect({ address, tls: { ca: ca() } });
+      const told = async (pattern: RegExp): Promise<void> => {
+        while (!pattern.test(server.child.stderr)) await new Promise((resolve) => setTimeout(resolve, 20));
+      };
+      expect(await shown(port())).toBe('first');
+      writeFileSync(file('server.pem'), 'nothing');
+      process.kill(server.ready.pid, 'SIGHUP');
+      await told(/SIGHUP: nothing is changed, for \S+server.pem holds no certificate in PEM/);
+      expect(await shown(port())).toBe('first');
+      copyFileSync(file('second.pem'), file('server.pem'));
+      copyFileSync(file('second.key'), file('server.key'));
+      process.kill(server.ready.pid, 'SIGHUP');
+      await told(/SIGHUP: read anew/);
+      expect(await shown(port())).toBe('second');
+      await client.set('k', 'still here');
+      const later = await connect({ address, tls: { ca: ca() } });
+      expect(await later.get('k')).toBe('still here');
+      await Promise.all([client.close(), later.close()]);
+    });
+
+    test('asks clients for a certificate, if it is told whose', async () => {
+      const strict = await serve(...shows('first'), '--tls-ca', file('authority.pem'));
+      const { address } = strict.ready;
+      const client = await connect({ address, tls: { ca: ca(), cert: pem('client.pem'), key: pem('client.key') } });
       await client.set('k', 1);
       await client.close();
-      const impostor = { ca, cert: pem('impostor.pem'), key: pem('impostor.key') };
-      for (const tls of [{ ca }, impostor])
+      const impostor = { ca: ca(), cert: pem('impostor.pem'), key: pem('impostor.key') };
+      for (const tls of [{ ca: ca() }, impostor])
         await expect(connect({ address, tls })).rejects.toMatchObject({ code: 'CONNECTION' });
-      const own = [
-        '--tls-ca',
-        file('authority.pem'),
-        '--tls-cert',
-        file('client.pem'),
-        '--tls-key',
-        file('client.key'),
-      ];
-      for (const client of clients()) {
+      const own = ['--tls-ca', file('authority.pem'), ...shows('client')];
+      for (const client of clients(kind)) {
         const args = ['shell', '--connect', address, '--transport', client.transport, ...own, 'get', 'k'];
         expect(await run(args, { runtime: client.runtime })).toMatchObject({ code: 0, stdout: '1\n' });
       }
-      expect(await server.child.stop()).toBe(0);
-    },
-  );
+      expect(await strict.child.stop()).toBe(0);
+    });
+
+    test('has cut who was silent since it began, and who goes on too slowly', async () => {
+      await unfinished;
+    });
+  }
 });
 
-interface TlsEnd {
-  readonly runtime: Runtime;
-  readonly transport: TransportName;
+function portOf({ ready }: ServerChild): number {
+  return Number(/\d+$/.exec(ready.address)![0]);
 }
 
-/** `node` on every runtime, and `bun` on Bun. */
-function servers(): readonly TlsEnd[] {
-  return runtimes().flatMap((runtime) =>
-    (runtime.name === 'bun' ? (['node', 'bun'] as const) : (['node'] as const)).map((transport) => ({
-      runtime,
-      transport,
-    })),
-  );
+// Clients that do not finish the handshake; each resolves when the server has cut it
+
+function opened(port: number): { readonly socket: Socket; readonly cut: Promise<void> } {
+  const socket = connectTcp(port, '127.0.0.1');
+  socket.on('error', () => {}).resume();
+  return { socket, cut: new Promise((resolve) => socket.once('close', () => resolve())) };
 }
 
-/** The clients of the runtimes' own sockets. */
-function clients(): readonly TlsEnd[] {
-  return runtimes().map((runtime) => ({ runtime, transport: runtime.name }));
+function silent(port: number): Promise<void> {
+  return opened(port).cut;
+}
+
+/** The header of a handshake's record of 200 bytes, and then a byte now and then. */
+function slow(port: number): Promise<void> {
+  const { socket, cut } = opened(port);
+  socket.write(Uint8Array.of(0x16, 0x03, 0x01, 0x00, 0xc8, 0x01));
+  const drops = setInterval(() => socket.write(Uint8Array.of(0)), 500);
+  return cut.finally(() => clearInterval(drops));
+}
+
+/** It finishes the handshake, but does not ask for a WebSocket. */
+function unasking(port: number): Promise<void> {
+  const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+  socket.on('error', () => {}).resume();
+  return new Promise((resolve) => socket.once('close', () => resolve()));
+}
+
+function plain(port: number): Promise<void> {
+  const { socket, cut } = opened(port);
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  return cut;
+}
+
+// Clients that look at the handshake
+
+/** OpenSSL speaks versions before 1.2 only if its level of security is lowered. */
+function upTo(version: SecureVersion): SecureContextOptions {
+  return { minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0' };
+}
+
+/** The version that a server agrees to speak with a client that speaks that one alone. */
+function spoken(port: number, version: SecureVersion): Promise<string | null> {
+  return shaken(port, upTo(version), (socket) => socket.getProtocol());
 }
 
 /** The name in the certificate that a server shows. */
 function shown(port: number): Promise<string> {
+  return shaken(port, {}, (socket) => String((socket.getPeerCertificate() as DetailedPeerCertificate).subject.CN));
+}
+
+function shaken<T>(
+  port: number,
+  options: ConnectionOptions,
+  look: (socket: ReturnType<typeof connectTls>) => T,
+): Promise<T> {
   return new Promise((resolve, reject) => {
-    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
-      const { subject } = socket.getPeerCertificate() as DetailedPeerCertificate;
+    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options }, () => {
+      resolve(look(socket));
       socket.destroy();
-      resolve(String(subject.CN));
     });
     socket.once('error', reject);
+    socket.once('close', () => reject(new Error('closed in the handshake')));
   });
 }

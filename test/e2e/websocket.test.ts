@@ -36,7 +36,7 @@ for (const runtime of found) {
       const tcp = server.ready.address.replace('ws:', 'tcp:');
       const served = await run(['serve', '--transport', transport, '--listen', tcp], { runtime });
       expect(served.stderr).toBe(
-        `ringkv: transport ${transport} can't listen on ${tcp}: its addresses are ws; write ${server.ready.address}\n`,
+        `ringkv: transport ${transport} can't listen on ${tcp}: its addresses are ws and wss; write ${server.ready.address}\n`,
       );
       expect(served.code).toBe(1);
     });

@@ -1,9 +1,22 @@
 /** Certificates for tests, made by openssl. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll } from 'vitest';
 
 export const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+
+/** Why what needs certificates is skipped, for a title; empty when it is not. */
+export const whyNoOpenssl = hasOpenssl ? '' : ': skipped, openssl is missing, which Debian has in the package openssl';
+
+/** A certificate of this machine's, and its key, for a test file whose peers do not ask who has signed it. */
+export function serverCertificate(): { readonly cert: string; readonly key: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'ringkv-certificate-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  certify(folder, 'server');
+  return { cert: join(folder, 'server.pem'), key: join(folder, 'server.key') };
+}
 
 /** Makes `name.pem` and `name.key` in `folder`, for this machine, signed by `ca` of the same folder, or by itself as an authority. */
 export function certify(folder: string, name: string, ca?: string): void {

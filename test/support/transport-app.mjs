@@ -2,10 +2,10 @@
  * A server and a client that know only the contract of a transport, for the conformance suite. Plain JavaScript, because
  * it runs under every runtime as it is; run as a script it takes commands on stdin and tells events on stdout:
  *
- *     transport-app.mjs TRANSPORT serve ADDRESS
+ *     transport-app.mjs TRANSPORT serve ADDRESS [CERTIFICATE KEY]
  *     transport-app.mjs TRANSPORT connect ADDRESS SCENARIO
  */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
@@ -32,7 +32,7 @@ export function floodBytes(from = 0, to = FLOOD_BYTES) {
  * - `f` flood: sends `floodBytes()` at once; ends when the peer has ended
  * - `s` steps: sends the same in pieces, each when the one before has left; ends when the peer has ended
  */
-export async function startApp(transport, address, formatAddress, print) {
+export async function startApp(transport, address, formatAddress, print, tls) {
   const sessions = new Map();
   const turn = new Set();
   let opened = 0;
@@ -120,7 +120,7 @@ export async function startApp(transport, address, formatAddress, print) {
     },
   };
 
-  const listener = await transport.listen(address, app);
+  const listener = await transport.listen(address, app, tls);
   print(`listening ${formatAddress(listener.address)}`);
   return {
     /** `stats`, `resume`, `listen` (again, at the same address), `close GRACE_MS`. */
@@ -137,7 +137,7 @@ export async function startApp(transport, address, formatAddress, print) {
       } else if (name === 'resume') {
         for (const { connection, mode } of sessions.values()) if (mode === 'p') connection.resumeReading();
       } else if (name === 'listen') {
-        await transport.listen(listener.address, app).then(
+        await transport.listen(listener.address, app, tls).then(
           () => print('WRONG listens twice'),
           (error) => print(`refused ${error.code} ${error.message}`),
         );
@@ -211,18 +211,19 @@ export async function playScenario(transport, address, scenario) {
   return result;
 }
 
-async function main([name, role, text, scenario]) {
+async function main([name, role, text, ...rest]) {
   const { createTransport } = await import('../../dist/transports/transports.js');
   const { formatAddress, parseAddress } = await import('../../dist/transports/address.js');
   const print = (line) => process.stdout.write(`${line}\n`);
   const transport = createTransport(name);
   const address = parseAddress(text);
   if (role === 'connect') {
-    print(await playScenario(transport, address, scenario));
+    print(await playScenario(transport, address, rest[0]));
     return;
   }
   try {
-    const app = await startApp(transport, address, formatAddress, print);
+    const [cert, key] = rest.map((path) => readFileSync(path, 'utf8'));
+    const app = await startApp(transport, address, formatAddress, print, { cert, key });
     createInterface({ input: process.stdin }).on('line', app.command);
   } catch (error) {
     print(`refused ${error.code} ${error.message}`);

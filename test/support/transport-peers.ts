@@ -2,8 +2,9 @@
  * Both ends of what the conformance suite tests: a server under test, in a child process or here, and a peer that talks
  * to it, over `node:net`, the package `ws`, or through the transport `memory`.
  */
-import { connect } from 'node:net';
-import { formatAddress, parseAddress } from '../../transports/address.ts';
+import { connect, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { formatAddress, isSecure, parseAddress } from '../../transports/address.ts';
 import type { Transport } from '../../transports/transport.ts';
 import { type Runtime, startChild } from './children.ts';
 import { startApp } from './transport-app.mjs';
@@ -96,10 +97,16 @@ class Events {
   }
 }
 
-/** A server in a child process. */
-export async function startServer(runtime: Runtime, transport: string, address: string): Promise<ServerUnderTest> {
+/** A server in a child process, of TLS with the files in `secrets`. */
+export async function startServer(
+  runtime: Runtime,
+  transport: string,
+  address: string,
+  secrets?: { readonly cert: string; readonly key: string },
+): Promise<ServerUnderTest> {
   const events = new Events();
-  const child = startChild(runtime, 'test/support/transport-app.mjs', [transport, 'serve', address], {
+  const files = secrets === undefined ? [] : [secrets.cert, secrets.key];
+  const child = startChild(runtime, 'test/support/transport-app.mjs', [transport, 'serve', address, ...files], {
     onLine: (line) => events.push(line),
   });
   const [, bound] = await child.waitForLine(/^listening (.*)/);
@@ -111,7 +118,7 @@ export async function startServer(runtime: Runtime, transport: string, address: 
     bound!,
     events,
     (line) => child.stdin.write(`${line}\n`),
-    () => (bound!.startsWith('ws:') ? dialWebSocket(bound!) : dialSocket(bound!)),
+    () => (speaksWebSocket(bound!) ? dialWebSocket(bound!) : dialSocket(bound!)),
     async () => {
       await child.stop();
     },
@@ -213,18 +220,34 @@ export class Inbox {
   }
 }
 
-/** A peer over `node:net`. */
+/** Whether a peer at this address speaks WebSocket. */
+export function speaksWebSocket(address: string): boolean {
+  return /^wss?:/.test(address);
+}
+
+/** TLS over a socket, with whoever is there: that the right ones are trusted is tested elsewhere. */
+export function secureOver(socket: Socket): TLSSocket {
+  const secure = connectTls({ socket, rejectUnauthorized: false, allowHalfOpen: true } as ConnectionOptions);
+  socket.on('error', (error) => secure.destroy(error));
+  // Whoever waits for it to open has a listener of its own.
+  secure.on('error', () => {});
+  socket.once('close', () => secure.destroy());
+  return secure;
+}
+
+/** A peer over `node:net`, or `node:tls` above it. */
 export async function dialSocket(text: string): Promise<Peer> {
   const address = parseAddress(text);
-  if (address.kind === 'memory' || address.kind === 'ws') {
+  if (address.kind === 'memory' || speaksWebSocket(text)) {
     throw new TypeError(`node:net has no addresses of the kind ${address.kind}`);
   }
-  const socket = connect({ ...address, allowHalfOpen: true, noDelay: true });
+  const raw = connect({ ...address, allowHalfOpen: true, noDelay: true });
+  const socket = isSecure(address) ? secureOver(raw) : raw;
   const inbox = new Inbox();
   const ended = new Promise<void>((resolve) => socket.once('end', resolve));
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   await new Promise<void>((resolve, reject) => {
-    socket.once('connect', resolve);
+    socket.once(isSecure(address) ? 'secureConnect' : 'connect', resolve);
     socket.once('error', reject);
   });
   // A reset is what some tests ask for; `closed` tells of it.
@@ -242,7 +265,7 @@ export async function dialSocket(text: string): Promise<Peer> {
     resume: () => void socket.resume(),
     end: () => void socket.end(),
     destroy: () => void socket.destroy(),
-    reset: () => void (address.kind === 'tcp' ? socket.resetAndDestroy() : socket.destroy()),
+    reset: () => void (address.kind === 'unix' ? socket.destroy() : raw.resetAndDestroy()),
     ended,
     closed,
   };

@@ -1,7 +1,7 @@
 /** A peer that speaks WebSocket, by the package `ws`: the independent other end of the WebSocket transports. */
-import type { Socket } from 'node:net';
+import { connect } from 'node:net';
 import { WebSocket } from 'ws';
-import { Inbox, type Peer } from './transport-peers.ts';
+import { Inbox, type Peer, secureOver } from './transport-peers.ts';
 
 export interface WebSocketPeer extends Peer {
   /** Sends a part of a message; `isLast` ends it. */
@@ -18,7 +18,10 @@ const HEADER_BYTES = 5;
  * written and read are frames, as of a stream, whose payloads are the messages.
  */
 export async function dialWebSocket(address: string, framed = false): Promise<WebSocketPeer> {
-  const socket = new WebSocket(address, { perMessageDeflate: false, maxPayload: 0 });
+  const { hostname: host, port } = new URL(address);
+  const raw = connect({ host: host.replace(/^\[|\]$/g, ''), port: Number(port), noDelay: true });
+  const createConnection = () => (address.startsWith('wss:') ? secureOver(raw) : raw);
+  const socket = new WebSocket(address, { perMessageDeflate: false, maxPayload: 0, createConnection });
   const inbox = new Inbox();
   const closeCode = new Promise<number>((resolve) => socket.once('close', resolve));
   const closed = closeCode.then(() => {});
@@ -46,7 +49,7 @@ export async function dialWebSocket(address: string, framed = false): Promise<We
     resume: () => socket.resume(),
     end: () => socket.close(1000),
     destroy: () => socket.terminate(),
-    reset: () => void (socket as unknown as { readonly _socket: Socket })._socket.resetAndDestroy(),
+    reset: () => void raw.resetAndDestroy(),
     ended: closed,
     closed,
     closeCode,

@@ -4,7 +4,7 @@
  */
 import { decode, type ExtData } from '@msgpack/msgpack';
 import { concat, encode } from './bytes.ts';
-import { dialSocket, type Peer } from './transport-peers.ts';
+import { dialSocket, type Peer, speaksWebSocket } from './transport-peers.ts';
 import { dialWebSocket } from './websocket-peer.ts';
 
 /** An error in the place of a result or of a whole payload. */
@@ -34,7 +34,7 @@ export class WireClient {
   }
 
   static async dial(address: string): Promise<WireClient> {
-    return new WireClient(address.startsWith('ws:') ? await dialWebSocket(address, true) : await dialSocket(address));
+    return new WireClient(speaksWebSocket(address) ? await dialWebSocket(address, true) : await dialSocket(address));
   }
 
   /** The next reply's payload. */

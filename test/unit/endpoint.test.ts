@@ -12,6 +12,10 @@ const cases: [RuntimeName, string | undefined, TransportName | undefined, string
   ['node', 'ws://host:1', undefined, 'ws://host:1', 'uws'],
   ['bun', 'ws://host:1', undefined, 'ws://host:1', 'bun-ws'],
   ['deno', 'ws://host:1', undefined, 'ws://host:1', 'deno-ws'],
+  ['node', 'wss://host:1', undefined, 'wss://host:1', 'uws'],
+  ['bun', 'wss://host:1', undefined, 'wss://host:1', 'bun-ws'],
+  ['deno', 'wss://host:1', undefined, 'wss://host:1', 'deno-ws'],
+  ['bun', 'tls://host:1', undefined, 'tls://host:1', 'node'],
   ['node', undefined, 'uws', 'ws://127.0.0.1:7464', 'uws'],
   ['bun', undefined, 'node', 'tcp://127.0.0.1:7464', 'node'],
   ['bun', 'unix:/x', undefined, 'unix:/x', 'bun'],
@@ -27,6 +31,8 @@ test.each<[RuntimeName, string, TransportName]>([
   ['node', 'memory:here', 'node'],
   ['bun', 'memory:here', 'bun'],
   ['node', 'ws://host:1', 'uws'],
+  ['bun', 'wss://host:1', 'bun-ws'],
+  ['deno', 'tls://host:1', 'node'],
   ['deno', 'ws://host:1', 'deno-ws'],
 ])('on %s, auto for %s is %s, and io_uring has nothing to do with it', (runtime, address, name) => {
   expect(autoTransport(runtime, address)).toEqual({ name, reason: undefined });

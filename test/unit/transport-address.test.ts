@@ -10,6 +10,8 @@ describe('parseAddress', () => {
     ['tcp://[fe80::1%eth0]:1', { kind: 'tcp', host: 'fe80::1%eth0', port: 1 }],
     ['ws://127.0.0.1:7464', { kind: 'ws', host: '127.0.0.1', port: 7464 }],
     ['ws://[::ffff:127.0.0.1]:80/', { kind: 'ws', host: '::ffff:127.0.0.1', port: 80 }],
+    ['tls://127.0.0.1:7464', { kind: 'tls', host: '127.0.0.1', port: 7464 }],
+    ['wss://cache.example:443', { kind: 'wss', host: 'cache.example', port: 443 }],
     ['tcp://127.0.0.1:7464/', { kind: 'tcp', host: '127.0.0.1', port: 7464 }],
     ['unix:/run/ringkv.sock', { kind: 'unix', path: '/run/ringkv.sock' }],
     ['unix:///run/ringkv.sock', { kind: 'unix', path: '/run/ringkv.sock' }],
@@ -41,19 +43,20 @@ describe('parseAddress', () => {
     [`unix:/${'x'.repeat(107)}`, "the path has 108 bytes, a unix socket's at most 107"],
     ['unix:/a\0b', 'the path contains a zero byte'],
     ['memory:', 'the name is missing'],
-    ['wss://127.0.0.1:7464', 'there is no TLS over WebSocket, write tls://HOST:PORT'],
   ])('refuses "%s"', (text, why) => {
     const parse = () => parseAddress(text);
     expect(parse).toThrow(TypeError);
     expect(parse).toThrow(why);
-    expect(parse).toThrow('expected tcp://HOST:PORT, tls://HOST:PORT, unix:/PATH, ws://HOST:PORT or memory:NAME');
+    expect(parse).toThrow(
+      'expected tcp://HOST:PORT, tls://HOST:PORT, unix:/PATH, ws://HOST:PORT, wss://HOST:PORT or memory:NAME',
+    );
   });
 
   it('is the inverse of formatAddress', () => {
     const port = fc.integer({ min: 0, max: 65_535 });
     const address = fc.oneof(
       fc.record({
-        kind: fc.constantFrom('tcp' as const, 'ws' as const),
+        kind: fc.constantFrom('tcp' as const, 'tls' as const, 'ws' as const, 'wss' as const),
         host: fc.oneof(fc.ipV4(), fc.ipV6(), fc.domain()),
         port,
       }),
