@@ -181,27 +181,30 @@ describe.each(mortalCells)('shards that die, over $transport on $name', ({ runti
     expect(child.lines.at(-1)).toBe('closed');
   });
 
-  test('with all that they have acknowledged, if they have a log', async () => {
-    const { child, addresses, tell } = await start(join(folder, `data-${runtime.name}-${transport}`));
-    const client = await clientOf(addresses[0]!);
-    expect(await client.set('hello', 'the other shard goes on')).toBe(true);
-    let value = 0;
-    for (const how of ['throw', 'exit']) {
-      const counting = await Counting.start(addresses[1]!, 'foo', value, 8);
-      await counting.reached(value + 200);
-      await tell(how);
-      await counting.over;
-      // It is started again meanwhile.
-      value = (await client.get<number>('foo'))!;
-      expect(value).toBeGreaterThanOrEqual(counting.acknowledged);
-      expect(value).toBeLessThanOrEqual(counting.sent);
-    }
-    expect(await client.get('hello')).toBe('the other shard goes on');
-    const report = expect.stringContaining('has died and is started again, from its log, in ');
-    await expect.poll(() => child.lines.filter((line) => line.startsWith('report'))).toEqual([report, report]);
-    await client.close();
-    expect(await child.stop('SIGTERM')).toBe(0);
-  });
+  // What carries the bytes makes no difference to the log but where it is a ring; on one runtime both are tested.
+  if (transport === 'uring' || runtime.name === 'node') {
+    test('with all that they have acknowledged, if they have a log', async () => {
+      const { child, addresses, tell } = await start(join(folder, `data-${runtime.name}-${transport}`));
+      const client = await clientOf(addresses[0]!);
+      expect(await client.set('hello', 'the other shard goes on')).toBe(true);
+      let value = 0;
+      for (const how of ['throw', 'exit']) {
+        const counting = await Counting.start(addresses[1]!, 'foo', value, 8);
+        await counting.reached(value + 200);
+        await tell(how);
+        await counting.over;
+        // It is started again meanwhile.
+        value = (await client.get<number>('foo'))!;
+        expect(value).toBeGreaterThanOrEqual(counting.acknowledged);
+        expect(value).toBeLessThanOrEqual(counting.sent);
+      }
+      expect(await client.get('hello')).toBe('the other shard goes on');
+      const report = expect.stringContaining('has died and is started again, from its log, in ');
+      await expect.poll(() => child.lines.filter((line) => line.startsWith('report'))).toEqual([report, report]);
+      await client.close();
+      expect(await child.stop('SIGTERM')).toBe(0);
+    });
+  }
 
   test('and those that hang are ended when the server is', async () => {
     const { child, addresses, tell } = await start();
