@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { reportProblem } from '../../bench/results/validate.ts';
 import { createMapEngine } from '../../core/engine/map.ts';
 import { createSwissEngine } from '../../core/engine/swiss.ts';
 import * as protocol from '../../core/protocol.ts';
@@ -304,3 +305,18 @@ function anchorsOf(text: string): string[] {
       .replaceAll(' ', '-'),
   );
 }
+
+describe('docs/study.md', () => {
+  const folder = join(root, 'docs', 'study');
+
+  test.each(readdirSync(folder).filter((file) => file.endsWith('.json')))('%s is a report of the benchmark', (file) => {
+    expect(reportProblem(JSON.parse(readFileSync(join(folder, file), 'utf8')))).toBeUndefined();
+  });
+
+  test('has the tables that the reports make', async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'scripts', 'study-tables.mjs')]);
+    const tables = stdout.match(/(?:^\|.*\n)+/gm)!;
+    expect(tables.length).toBeGreaterThan(3);
+    for (const table of tables) expect(textOf('docs/study.md')).toContain(table);
+  });
+});
