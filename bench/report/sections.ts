@@ -5,6 +5,7 @@ import { tableOf } from './charts/table.ts';
 import type { Chart, Section } from './model.ts';
 import { blocksSection } from './sections/blocks.ts';
 import { flameSection } from './sections/flame.ts';
+import { logSection } from './sections/log.ts';
 import { matrixSection } from './sections/matrix.ts';
 import { otherSection } from './sections/other.ts';
 import { peersSection } from './sections/peers.ts';
@@ -26,6 +27,7 @@ const KINDS: Readonly<Record<string, SectionKind>> = {
   peers: peersSection,
   ycsb: ycsbSection,
   scale: scaleSection,
+  log: logSection,
   sweep: sweepSection,
   connections: connectionsSection,
   tcp: tcpSection,
