@@ -112,25 +112,28 @@ export function serverSuite(
     await server.event(/^close \d+ mode f clean/);
   });
 
-  it.skipIf(isSecure)('keeps what waits for one peer apart from what others are sent meanwhile', async () => {
-    const slow = await server.dial();
-    slow.pause();
-    slow.write(Buffer.from('s'));
-    for (let i = 0; i < 20; i++) {
-      const quick = await server.dial();
-      const sent = randomBytes(300_000);
-      quick.write(Buffer.from('e'));
-      quick.write(sent);
-      expect((await quick.read(sent.length)).equals(sent)).toBe(true);
-      quick.end();
-      await quick.ended;
-    }
-    slow.resume();
-    const expected = floodBytes();
-    expect((await slow.read(expected.length)).equals(expected)).toBe(true);
-    slow.end();
-    await slow.ended;
-  });
+  // Above TLS it is the same code that does so.
+  if (!isSecure) {
+    it('keeps what waits for one peer apart from what others are sent meanwhile', async () => {
+      const slow = await server.dial();
+      slow.pause();
+      slow.write(Buffer.from('s'));
+      for (let i = 0; i < 20; i++) {
+        const quick = await server.dial();
+        const sent = randomBytes(300_000);
+        quick.write(Buffer.from('e'));
+        quick.write(sent);
+        expect((await quick.read(sent.length)).equals(sent)).toBe(true);
+        quick.end();
+        await quick.ended;
+      }
+      slow.resume();
+      const expected = floodBytes();
+      expect((await slow.read(expected.length)).equals(expected)).toBe(true);
+      slow.end();
+      await slow.ended;
+    });
+  }
 
   it('tells of a reset as the error of close', async () => {
     const peer = await server.dial();
