@@ -10,17 +10,19 @@ export interface InfoFigures extends ServerFigures {
 
 /** Asks for them. Rejects with an `Error` when one is missing. */
 export async function infoFigures(client: Client): Promise<InfoFigures> {
+  return askFor(client, ['cpuUserMicros', 'cpuSystemMicros', 'residentBytes', 'peakResidentBytes', 'connections']);
+}
+
+/** Asks for the numbers that INFO calls so. Rejects with an `Error` when one is missing. */
+export async function askFor<Name extends string>(
+  client: Client,
+  names: readonly Name[],
+): Promise<Readonly<Record<Name, number>>> {
   const info = await client.info();
-  const figure = (name: keyof InfoFigures): number => {
+  const figures = names.map((name) => {
     const value = info[name];
     if (typeof value !== 'number') throw new Error(`the server's INFO has no number called ${name}`);
-    return value;
-  };
-  return {
-    cpuUserMicros: figure('cpuUserMicros'),
-    cpuSystemMicros: figure('cpuSystemMicros'),
-    residentBytes: figure('residentBytes'),
-    peakResidentBytes: figure('peakResidentBytes'),
-    connections: figure('connections'),
-  };
+    return [name, value] as const;
+  });
+  return Object.fromEntries(figures) as Record<Name, number>;
 }

@@ -12,7 +12,7 @@ import { FramePool, poolOperations } from '../../load/frames.ts';
 import { Load } from '../../load/load.ts';
 import type { PacedRun } from '../../load/paced-run.ts';
 import type { ServerFigures } from '../../load/plan.ts';
-import { infoFigures } from '../../load/server-figures.ts';
+import { askFor, infoFigures } from '../../load/server-figures.ts';
 import { storeKeys } from '../../load/store-keys.ts';
 import { measureWindow } from '../../load/window.ts';
 import { mixed, Values } from '../../load/workload.ts';
@@ -120,18 +120,8 @@ class Watch {
     } while (this.#last === undefined);
   }
 
-  async #turns(): Promise<TurnFigures> {
-    const info = await this.#client.info();
-    const figure = (name: keyof TurnFigures): number => {
-      const value = info[name];
-      if (typeof value !== 'number') throw new Error(`the server's INFO has no number called ${name}`);
-      return value;
-    };
-    return {
-      turns: figure('turns'),
-      slowTurns: figure('slowTurns'),
-      snapshotIsRunning: figure('snapshotIsRunning'),
-    };
+  #turns(): Promise<TurnFigures> {
+    return askFor(this.#client, ['turns', 'slowTurns', 'snapshotIsRunning']);
   }
 }
 
