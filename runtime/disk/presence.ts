@@ -3,12 +3,19 @@
  * whose process id says nothing here: the kernel answers for it, also while the process is busy or stopped.
  */
 import { Buffer } from 'node:buffer';
-import { unlink } from 'node:fs/promises';
+import { readFile, unlink } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
+import { basename } from 'node:path';
 import { codeOf } from '../../transports/errors.ts';
 
 /** Longest path of a socket that every system accepts in full: that of macOS has 104 bytes, the last one zero. */
 const PATH_BYTES_MAX = 103;
+
+/**
+ * Failures to connect that take somebody who listens: a full queue of connections, and one whose end comes so fast that Bun reports a
+ * reset instead of the connection.
+ */
+const PRESENT_CODES: ReadonlySet<string> = new Set(['EAGAIN', 'ECONNRESET']);
 
 export interface Presence {
   /** Removes the socket. */
@@ -49,8 +56,17 @@ export function isPresent(path: string): Promise<boolean | undefined> {
     });
     socket.on('error', (error) => {
       const code = codeOf(error);
-      // A queue of connections that is full has somebody behind it.
-      resolve(code === 'ECONNREFUSED' ? false : code === 'EAGAIN' ? true : undefined);
+      if (code === 'ECONNREFUSED') resolve(isKnown(path));
+      else resolve(PRESENT_CODES.has(code) ? true : undefined);
     });
   });
+}
+
+/**
+ * Whether the kernel has a socket of that name, for Bun reports a full queue as a refusal, too. It knows those of this network
+ * namespace; the folder may be mounted elsewhere for who listens, so the name has to do.
+ */
+async function isKnown(path: string): Promise<boolean> {
+  const sockets = await readFile('/proc/net/unix', 'utf8').catch(() => '');
+  return sockets.split('\n').some((line) => line.endsWith(`/${basename(path)}`));
 }

@@ -9,15 +9,14 @@ import { type Child, type Runtime, root, runtimes, startChild } from '../support
 const SCRIPT = join(root, 'test/support/disk-app.mjs');
 
 let directory: string;
-let children: Child[] = [];
+const children: Child[] = [];
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'ringkv-disk-'));
 });
 
 afterEach(async () => {
-  for (const child of children) await child.stop('SIGKILL');
-  children = [];
+  for (const child of children.splice(0)) await child.stop('SIGKILL');
   rmSync(directory, { recursive: true });
 });
 
@@ -41,8 +40,8 @@ function mountSmall(): string | undefined {
   return status === 0 ? undefined : `mount: ${String(stderr).trim()}`;
 }
 
-/** Starts what follows with process ids of its own, as in a container. */
-const OWN_PROCESSES = ['unshare', '--pid', '--fork', '--mount-proc'];
+/** Starts what follows with process ids of its own, as in a container; it ends with `unshare`. */
+const OWN_PROCESSES = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
 
 describe.each(runtimes())('on $name', (runtime) => {
   test('files', () => runTask(runtime, 'files'));
@@ -58,6 +57,8 @@ describe.each(runtimes())('on $name', (runtime) => {
       spawnSync('umount', [directory]);
     }
   });
+
+  test('who listens on a socket is seen, also by many at once', () => runTask(runtime, 'presence'));
 
   test('a directory that another process has is refused with its id, until it is killed', async () => {
     const first = start(runtime, 'lock');

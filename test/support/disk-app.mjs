@@ -97,6 +97,21 @@ const tasks = {
     await small.close();
   },
 
+  // So many at once that some meet a full queue, or see the end of their connection before its start.
+  async presence() {
+    const { isPresent, showPresence } = await import('../../dist/runtime/disk/presence.js');
+    const path = `${directory}/socket.${process.pid}`;
+    const presence = await showPresence(path);
+    check(presence !== undefined, 'there can be no socket');
+    const answers = await Promise.all(Array.from({ length: 2000 }, () => isPresent(path)));
+    check(
+      answers.every((answer) => answer === true),
+      `a process that lives is taken for ${answers.find((answer) => answer !== true)}`,
+    );
+    await presence.end();
+    check((await isPresent(path)) === undefined, 'a socket that is not there says something');
+  },
+
   // Two servers on one directory.
   async lock() {
     const { lockDirectory } = await import('../../dist/runtime/disk/lock.js');
