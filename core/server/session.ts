@@ -208,8 +208,13 @@ export class Session implements ConnectionHandler {
     if (this.#hasEnough) this.#block();
   }
 
-  /** What waited for the peer goes on, since it has taken its replies. */
+  /** The peer has taken its replies: what waited for that goes on when it is its turn. */
   drain(): void {
+    if (this.#blocked) this.#shard.waitsForTurn(this);
+  }
+
+  /** Executes what was kept, and reads on. Called by the shard. */
+  goOn(): void {
     if (!this.#blocked || this.#closed || this.#refusing) return;
     this.#blocked = false;
     this.#heardTick = this.#shard.ticks;

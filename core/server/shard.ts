@@ -44,6 +44,12 @@ const SWEEP_PER_TICK = 8192;
  */
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
 
+/**
+ * With so much answered in a turn, no more of those who had stopped go on in it: of many who read slowly, the others must not have
+ * to wait for all. Unit: bytes.
+ */
+const LONG_TURN_BYTES = 1024 * 1024;
+
 /** A turn that takes so long, on the clock that the shard is given, counts as slow. Unit: milliseconds. */
 const SLOW_TURN_MS = 5;
 
@@ -127,6 +133,7 @@ export class Shard {
   #turnBeganMs = 0;
   #partCount = 0;
   #turnRequestBytes = 0;
+  #turnBytesOut = 0;
   readonly #partSession: (Session | undefined)[] = [];
   readonly #partEnd: number[] = [];
   readonly #lender: OutputLender;
@@ -241,10 +248,15 @@ export class Shard {
     if (this.#waiting.length > 0 && !this.isFull) {
       const sessions = this.#waiting;
       this.#waiting = [];
-      for (const session of sessions) session.drain();
+      // The first goes on in any case, however much others have brought.
+      let count = 0;
+      do sessions[count++]!.goOn();
+      while (count < sessions.length && this.#turnBytesOut < LONG_TURN_BYTES);
+      this.#waiting = [...sessions.slice(count), ...this.#waiting];
     }
     this.flush();
     this.#log?.commit();
+    this.#turnBytesOut = 0;
     if (this.#turnBeganMs !== 0) {
       if (this.#options.now() - this.#turnBeganMs >= SLOW_TURN_MS) this.#counters.slowTurns++;
       this.#turnBeganMs = 0;
@@ -253,7 +265,7 @@ export class Shard {
     return this.#waiting.length > 0 && !this.isFull;
   }
 
-  /** A session had stopped, its replies have left, and it goes on in the next turn. */
+  /** A session had stopped, its replies have left, and it goes on at the end of this turn, or of one of the next. */
   waitsForTurn(session: Session): void {
     this.#waiting.push(session);
   }
@@ -275,6 +287,7 @@ export class Shard {
     this.#partCount = 0;
     this.#counters.turns++;
     this.#counters.bytesOut += engine.outputBytes;
+    this.#turnBytesOut += engine.outputBytes;
     const record = this.#log?.endTurn() ?? 0;
     if (this.#mustHold(record)) this.#holdOutput(record, count);
     else this.#sendOutput(count);

@@ -141,6 +141,27 @@ describe('back-pressure', () => {
     expect(pipe.sent.length).toBe(5);
   });
 
+  test('of many who have read at the same time, each turn answers one, and others between them', () => {
+    const { shard } = heavyShard(new Pipe());
+    const pipes = Array.from({ length: 5 }, () => new Pipe(0));
+    const handlers = pipes.map((pipe) => shard.open(pipe));
+    for (const handler of handlers) handler.data(concat(request([GET, 'heavy']), request([GET, 'heavy'])));
+    shard.turnEnd();
+    expect(pipes.map(({ replies }) => replies)).toEqual([1, 1, 1, 1, 1]);
+    for (const [at, pipe] of pipes.entries()) pipe.drain(handlers[at]!);
+    const other = new Pipe();
+    const asked = shard.open(other);
+    const answered = (): number => pipes.reduce((sum, { replies }) => sum + replies, 0) - pipes.length;
+    for (let turn = 1; turn <= pipes.length; turn++) {
+      asked.data(request([PING]));
+      expect(shard.turnEnd()).toBe(true);
+      expect(other.replies).toBe(turn);
+      expect(answered()).toBe(turn);
+    }
+    while (shard.turnEnd());
+    expect(pipes.map(({ reading }) => reading)).toEqual([true, true, true, true, true]);
+  });
+
   test('a turn that ends early lets nobody else execute between two frames of a session', () => {
     // The output of a turn had grown too large, so it was sent while a session was in the middle of its frames; and those
     // of a session that waited for its turn were put over them in the engine's input.
