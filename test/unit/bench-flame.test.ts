@@ -1,7 +1,7 @@
 /** Profiles, read as each profiler writes them, and written as speedscope and browsers read them. */
 import { expect, test } from 'vitest';
 import { busyMicros, frameLabel, type ThreadProfile, topFrames } from '../../bench/suites/flame/profile.ts';
-import { readCpuProfile } from '../../bench/suites/flame/read-cpuprofile.ts';
+import { IncompleteProfileError, readCpuProfile } from '../../bench/suites/flame/read-cpuprofile.ts';
 import { readJscTraces } from '../../bench/suites/flame/read-jsc.ts';
 import { readPerfScript } from '../../bench/suites/flame/read-perf.ts';
 import { speedscope } from '../../bench/suites/flame/write-speedscope.ts';
@@ -39,6 +39,13 @@ test('a .cpuprofile: stacks from the outermost on, idle time apart, and nothing 
   ]);
   expect(profile).toMatchObject({ thread: 'main', idleMicros: 200 });
   expect(profile.samples[0]!.stack[0]).toBe(profile.samples[1]!.stack[0]);
+});
+
+test('a .cpuprofile that ends in the middle, after a brace or not, is told as such', () => {
+  for (const length of [0, 1, cpuProfile.indexOf('}') + 1, cpuProfile.length - 1]) {
+    const read = () => readCpuProfile(cpuProfile.slice(0, length), 'main', { fromMicros: 0, toMicros: 1 });
+    expect(read).toThrow(IncompleteProfileError);
+  }
 });
 
 test("JavaScriptCore's traces: innermost first, on a clock in seconds", () => {

@@ -24,6 +24,7 @@ import { survey, versionsOf } from '../../servers/survey.ts';
 import { perfProblem, perfProfiler } from './perf-profiler.ts';
 import { busyMicros, frameLabel, type ThreadProfile, topFrames } from './profile.ts';
 import type { ProfiledServer, Profiler, ProfilerName } from './profiler.ts';
+import { IncompleteProfileError } from './read-cpuprofile.ts';
 import { monotonicMicros, runtimeProfiler } from './runtime-profiler.ts';
 import { speedscope } from './write-speedscope.ts';
 import { flameSvg } from './write-svg.ts';
@@ -60,6 +61,9 @@ interface FlameSubject extends Cell {
   readonly client: ChosenClient;
 }
 
+/** A profile that its writer has not completed is taken again, so often in all. */
+const ATTEMPTS_MAX = 3;
+
 /** How many functions are told. */
 const TOP_FRAMES = 5;
 
@@ -86,6 +90,15 @@ export async function flame({ flags, json, context, signal }: FlameOptions): Pro
   );
   const notes = new Map<string, Readonly<Record<string, string>>>();
   const measure = async (subject: FlameSubject): Promise<Measured[]> => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await measureOnce(subject);
+      } catch (error) {
+        if (!(error instanceof IncompleteProfileError) || attempt === ATTEMPTS_MAX) throw error;
+      }
+    }
+  };
+  const measureOnce = async (subject: FlameSubject): Promise<Measured[]> => {
     const folder = mkdtempSync(join(tmpdir(), 'ringkv-flame-'));
     try {
       const server = await subject.profiler.start(subject, { entry: context.entry, folder, signal });

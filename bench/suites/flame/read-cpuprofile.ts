@@ -20,9 +20,14 @@ interface CpuProfileNode {
 
 const IDLE = '(idle)';
 
-/** The samples of one thread that fall into the window, which is on the clock of the profile. */
+/** A process has ended while one of its threads was writing its profile, as Deno does at times. */
+export class IncompleteProfileError extends Error {
+  override readonly name = 'IncompleteProfileError';
+}
+
+/** The samples of one thread that fall into the window, which is on the clock of the profile. Throws `IncompleteProfileError`. */
 export function readCpuProfile(json: string, thread: string, window: Window): ThreadProfile {
-  const profile = JSON.parse(json) as CpuProfile;
+  const profile = parse(json, thread);
   const stacks = stacksOf(profile.nodes);
   const samples: Sample[] = [];
   let idleMicros = 0;
@@ -66,4 +71,12 @@ function frameOf({ callFrame }: CpuProfileNode, frames: Frames): Frame {
   // A function of the runtime's own has no file, and one of WebAssembly is where its bytes are, not in a line.
   if (url === '' || url.startsWith('wasm:')) return frames.of(name, url === '' ? undefined : 'wasm');
   return frames.of(name, url.replace(/^file:\/\//, ''), lineNumber < 0 ? undefined : lineNumber + 1);
+}
+
+function parse(json: string, thread: string): CpuProfile {
+  try {
+    return JSON.parse(json) as CpuProfile;
+  } catch (error) {
+    throw new IncompleteProfileError(`the profile of the ${thread} can't be read: ${(error as Error).message}`);
+  }
 }
