@@ -22,26 +22,26 @@ const TWO_EACH = '--transports uring,node,bun,deno';
  * are the least from which `compare`'s rule, and so the sentences of the page, tell a difference.
  */
 export const WHOLE: readonly Step[] = [
-  step('matrix', 9, 9.8, '--rounds 5 --seconds 0.45 --keys 100000'),
-  step('syscalls', 2.2, 2.6, '--rounds 3 --operations 500,1000,2000 --keys 20000'),
-  step('blocks', 3, 3.4, '--rounds 2 --seconds 0.15 --operations get'),
-  step('rate', 1.5, 2, `--rounds 1 --seconds 0.4 --keys 100000 --batches 1 ${TWO_EACH}`),
-  step('peers', 2.7, 3, `--rounds 5 --seconds 0.4 --keys 100000 --batches 1,128 ${TWO_EACH}`),
-  step('ycsb', 2.8, 3, '--rounds 5 --seconds 0.3 --records 50000 --runtimes node,bun --transports uring,node,bun'),
-  step('scale', 2.1, 2.6, '--rounds 2 --seconds 0.4 --keys 20000 --runtimes node,bun --transports uring'),
+  step('matrix', 8.9, 9.3, '--rounds 5 --seconds 0.45 --keys 100000'),
+  step('syscalls', 2.5, 2.8, '--rounds 3 --operations 500,1000,2000 --keys 20000'),
+  step('blocks', 3.8, 4.2, '--rounds 2 --seconds 0.15 --operations get'),
+  step('rate', 1.5, 1.8, `--rounds 1 --seconds 0.4 --keys 100000 --batches 1 ${TWO_EACH}`),
+  step('peers', 2.5, 2.8, `--rounds 5 --seconds 0.4 --keys 100000 --batches 1,128 ${TWO_EACH}`),
+  step('ycsb', 1.8, 2.2, '--rounds 5 --seconds 0.3 --records 50000 --runtimes node,bun --transports uring,node,bun'),
+  step('scale', 2, 2.3, '--rounds 2 --seconds 0.4 --keys 20000 --runtimes node,bun --transports uring'),
   step(
     'writes',
-    0.9,
-    1.2,
+    0.8,
+    1,
     '--rounds 3 --seconds 0.3 --sizes 1k,100k,1m --batches 128 --runtimes node,bun --transports uring',
   ),
-  step('sweep', 2.6, 2.8, `--over connections --rounds 3 --seconds 0.3 --keys 50000 --steps 4 --batch 1 ${TWO_EACH}`),
-  step('tcp', 2.2, 2.6, `--rounds 5 --seconds 0.1 --sizes 100,100k --operations get ${TWO_EACH}`),
-  step('direct', 2.4, 2.6, '--rounds 1 --seconds 0.15'),
-  step('log', 1, 1.2, '--rounds 3 --seconds 0.2 --keys 10000 --runtimes bun --transports uring'),
+  step('sweep', 2.9, 3.2, `--over connections --rounds 3 --seconds 0.3 --keys 50000 --steps 4 --batch 1 ${TWO_EACH}`),
+  step('tcp', 1.8, 2.2, `--rounds 5 --seconds 0.1 --sizes 100,100k --operations get ${TWO_EACH}`),
+  step('direct', 2.8, 3.2, '--rounds 1 --seconds 0.15'),
+  step('log', 1.1, 1.2, '--rounds 3 --seconds 0.2 --keys 10000 --runtimes bun --transports uring'),
   step('flame', 0.9, 1.1, `--seconds 1 --out ${FOLDER}/flame`),
-  step('connections', 1.2, 1.4, `--connections 5000 --seconds 3 ${TWO_EACH}`),
-  step('start', 0.3, 0.5, '--rounds 10'),
+  step('connections', 1.7, 2, `--connections 5000 --seconds 3 ${TWO_EACH}`),
+  step('start', 0.2, 0.4, '--rounds 10'),
 ];
 
 /** The same in short, to see how it looks. */
