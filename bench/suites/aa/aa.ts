@@ -113,15 +113,17 @@ export async function aa({ flags, json, context, signal }: AaOptions): Promise<n
   const measure = async (_: string, { round, onPhase, onPhaseEnd }: Step): Promise<readonly Measured[]> => {
     const started: AsyncDisposable[] = [];
     const loads: (readonly [Side, OpenLoad])[] = [];
+    const random = new Random(flags.seed + round);
     try {
-      for (const side of SIDES) {
+      // Who is started first has run for longer, and lies elsewhere in memory.
+      for (const side of random.shuffled(SIDES)) {
         const server = await startSubject({ ...cell, control: false }, options(side));
         started.push(server);
         const load = await OpenLoad.open(server, options(side));
         started.push(load);
         loads.push([side, load]);
       }
-      return await measureSlices(loads, flags.slices, new Random(flags.seed + round), { onPhase, onPhaseEnd });
+      return await measureSlices(loads, flags.slices, random, { onPhase, onPhaseEnd });
     } finally {
       for (const one of started.reverse()) await one[Symbol.asyncDispose]();
     }
