@@ -79,7 +79,7 @@ const tables = {
     batches,
     throughput,
   ),
-  'beside other servers, server CPU, µs per operation': table(read('peers'), 'server', byBatch, [1, 16, 128], cpu),
+  'beside other servers, server CPU, µs per operation': table(read('peers'), 'server', byBatch, [1, 128], cpu),
   'system calls per operation': table(
     syscalls,
     'server',
