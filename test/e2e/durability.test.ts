@@ -159,12 +159,12 @@ describe('a server with data', () => {
     const client = await WireClient.dial(ready.address);
     const value = 'x'.repeat(1000);
     let info: Record<string, number> = {};
-    for (let i = 0; i < 100_000 && !(info.snapshots! >= 2); i += 100) {
+    // However long a slow disk takes for each: the time of the test is what bounds it.
+    for (let i = 0; !(info.snapshots! >= 2); i += 100) {
       const sets = Array.from({ length: 100 }, (_, j) => [Op.SET, `key-${(i + j) % 3000}`, `${value}${i + j}`]);
       await client.call(...sets, [Op.SET, 'last', i]);
       [info] = (await client.call([Op.INFO])) as [Record<string, number>];
     }
-    expect(info.snapshots).toBeGreaterThanOrEqual(2);
     const [last, count] = await client.call([Op.GET, 'last'], [Op.COUNT]);
     await client.close();
     await child.stop('SIGKILL');
