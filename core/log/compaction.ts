@@ -12,8 +12,11 @@ import { fileBytes, fileName, listFiles, type PreparedSegment, prepareSegment } 
 import type { SnapshotPosition } from './snapshot-format.ts';
 import { type SnapshotFile, writeSnapshot } from './snapshot-write.ts';
 
-/** Files that are kept to become segments again. */
-const SPARES_MAX = 2;
+/**
+ * Files that are kept to become segments again: a log of the default length has so many, and once it has been through them, no
+ * more zeros are written.
+ */
+const SPARES_MAX = 16;
 
 /**
  * Writes a snapshot of everything before segment `position.nextSegment`, all of which must have been closed with the record
@@ -23,9 +26,19 @@ const SPARES_MAX = 2;
 export async function compact(disk: Disk, engine: Engine, position: SnapshotPosition): Promise<SnapshotFile> {
   const { end } = await replayLog(disk, engine, position.nextSegment);
   checkEnd(disk, end, position);
-  const snapshot = await writeSnapshot(disk, engine, position);
+  const snapshot = await sparesRemovedUnless(disk, writeSnapshot(disk, engine, position));
   await removeBefore(disk, snapshot.nextSegment);
   return snapshot;
+}
+
+/** When a snapshot can't be written, spare files go: on a full disk its next attempt needs their space more than the log does. */
+async function sparesRemovedUnless(disk: Disk, written: Promise<SnapshotFile>): Promise<SnapshotFile> {
+  try {
+    return await written;
+  } catch (error) {
+    for (const { name, kind } of await listFiles(disk)) if (kind === 'spare') await disk.remove(name).catch(() => {});
+    throw error;
+  }
 }
 
 /** Throws unless all was read up to a position: what was closed can't end in a torn write, and what it lacks is damage. */
