@@ -62,7 +62,7 @@ interface FlameSubject extends Cell {
 }
 
 /** A profile that its writer has not completed is taken again, so often in all. */
-const ATTEMPTS_MAX = 3;
+const ATTEMPTS_MAX = 5;
 
 /** How many functions are told. */
 const TOP_FRAMES = 5;
@@ -105,7 +105,8 @@ export async function flame({ flags, json, context, signal }: FlameOptions): Pro
       await using _child = server.child;
       const { threads, opsPerSecond, seconds } = await profileUnderLoad(server, subject, flags, signal);
       const busy = busyMicros(threads);
-      if (busy === 0) throw new Error('the profiler saw nothing at work');
+      // As when the thread that served has written no profile.
+      if (busy === 0) throw new IncompleteProfileError('the profiler saw nothing at work');
       const dimensions = dimensionsOf(subject, flags);
       notes.set(cellKey(dimensions), writeFiles(subject, flags, threads, seconds));
       const samples = threads.reduce((sum, one) => sum + one.samples.length, 0);

@@ -20,7 +20,7 @@ interface CpuProfileNode {
 
 const IDLE = '(idle)';
 
-/** A process has ended while one of its threads was writing its profile, as Deno does at times. */
+/** A process has ended before each of its threads had written its profile, as Deno does at times. */
 export class IncompleteProfileError extends Error {
   override readonly name = 'IncompleteProfileError';
 }
