@@ -83,12 +83,16 @@ export async function readRecords(
     bytes: 0,
   };
   let torn: LogError | undefined;
+  let buffer = new Uint8Array();
   for (const [i, segment] of segments.entries()) {
     const place = { directory: disk.path, file: fileName(first + i, 'log'), offset: 0 };
     if (segment.index !== first + i) {
       throw new MissingSegmentError(place, `this segment is missing, but ${segment.name} is there`);
     }
-    const walk = new SegmentWalk(disk, segment, await readWhole(disk, segment.name));
+    const bytes = await readWhole(disk, segment.name, buffer);
+    // One for all: to touch as much new memory as the log is long may cost more than to read it.
+    if (bytes.buffer !== buffer.buffer) buffer = new Uint8Array(bytes.buffer);
+    const walk = new SegmentWalk(disk, segment, bytes);
     const found = walk.read(end, onRecord);
     if (found.tear === undefined && found.records === 0) continue;
     // The segments before were synced before this one was written to.
@@ -245,9 +249,11 @@ class SegmentWalk {
   }
 }
 
-async function readWhole(disk: Disk, name: string): Promise<Uint8Array> {
+/** All bytes of a file, in `buffer` if they fit. */
+async function readWhole(disk: Disk, name: string, buffer = new Uint8Array()): Promise<Uint8Array<ArrayBuffer>> {
   return closing(await disk.open(name), async (file) => {
-    const bytes = new Uint8Array(await file.size());
+    const size = await file.size();
+    const bytes = size > buffer.length ? new Uint8Array(size) : buffer.subarray(0, size);
     const length = await file.read(0, bytes);
     return bytes.subarray(0, length);
   });
