@@ -79,6 +79,11 @@ async function takeSpare(disk: Disk, index: number, sizeBytes: number): Promise<
     if ((await fileBytes(disk, name)) === sizeBytes) return name;
     await disk.remove(name);
   }
+  return makeSpare(disk, index, sizeBytes);
+}
+
+/** Writes a spare file full of zeros, which is durable once it has been synced as a segment. Returns its name. */
+export async function makeSpare(disk: Disk, index: number, sizeBytes: number = DEFAULT_SEGMENT_BYTES): Promise<string> {
   const name = fileName(index, 'spare');
   const zeros = new Uint8Array(Math.min(ZEROS_BYTES, sizeBytes));
   const writing = closing(await disk.open(name, { create: true }), async (file) => {

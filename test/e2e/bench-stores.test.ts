@@ -1,4 +1,4 @@
-/** The suites of the benchmark that do one operation after the other, or YCSB's, as a user runs them, small. */
+/** The suites of the benchmark that measure stores: one operation after the other, YCSB's, with a log; as a user runs them, small. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -261,4 +261,26 @@ test('what makes no sense is refused before anything is measured', async () => {
     expect(outcome).toMatchObject({ code: 2, stdout: '' });
     expect(outcome.stderr).toMatch(message);
   }
+});
+
+test('log measures a log that is new and one that has segments to use again, beside none', async () => {
+  const cell = ['--runtimes', 'node', '--transports', 'node', '--policies', 'everysec,none', '--batches', '16'];
+  const { file, stdout } = await bench('log', [
+    ...cell,
+    '--keys',
+    '500',
+    '--seconds',
+    '0.3',
+    '--rounds',
+    '1',
+    '--spares',
+    '1',
+  ]);
+  const ours = readReport(file).rounds.filter(({ dimensions }) => dimensions.peer === null);
+  expect(ours.map(({ dimensions }) => dimensions.fsync).sort()).toEqual(['everysec', 'none']);
+  for (const { figures } of ours) {
+    expect(figures.operations).toBeGreaterThan(0);
+    expect(figures.serverMicrosPerOp).toBeGreaterThan(0);
+  }
+  expect(stdout).toMatch(/^100 % SET, 500 keys, .* with 1 spare segment; /m);
 });

@@ -48,6 +48,12 @@ export const logCommand = defineCommand({
     rounds: roundsFlag(LOG_DEFAULTS, LOG_QUICK),
     seconds: secondsFlag(LOG_DEFAULTS, LOG_QUICK),
     folder: flag('path', 'Keep the logs on the disk of this folder', (text) => text, tmpdir()),
+    spares: flag(
+      'number',
+      'Give each log so many used segments, as it has after its first snapshot',
+      integer(0, 1000),
+      '0',
+    ),
     seed: seedFlag,
     generator: generatorFlag,
     clientTransport: clientTransportFlag,
@@ -57,7 +63,7 @@ export const logCommand = defineCommand({
   examples: [
     'log --quick',
     'log --runtimes bun --transports uring --policies always --batches 1,16,128 --connections 1,50',
-    'log --read-share 50 --policies everysec,none --batches 128   # what everysec adds, YCSB-A',
+    'log --read-share 50 --policies everysec,none --batches 128 --spares 16   # what everysec adds, YCSB-A',
   ],
   run({ quick, json, readShare: readPercent, ...given }, _words, context) {
     const chosen = withDefaults(given, quick ? LOG_QUICK : LOG_DEFAULTS);

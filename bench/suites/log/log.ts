@@ -4,11 +4,15 @@
  *
  * All logs lie in the same folder, so on the same disk, whose speed decides most of `always`.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FsyncPolicy } from '../../../core/log/committer.ts';
+import { makeSpare } from '../../../core/log/segments.ts';
+import { ALL_SLOTS } from '../../../core/slots.ts';
 import type { Context } from '../../../runtime/command/cli.ts';
 import { usageError } from '../../../runtime/command/errors.ts';
+import { shardDirectory } from '../../../runtime/disk/data-directory.ts';
+import { DirectoryDisk } from '../../../runtime/disk/directory.ts';
 import type { RuntimeName } from '../../../runtime/runtime.ts';
 import type { TransportName } from '../../../transports/transport.ts';
 import { type ChosenClient, chooseClient, type GeneratorFlags } from '../../load/choose-generator.ts';
@@ -26,6 +30,9 @@ import { findPeers, startPeer } from '../peers/peer-server.ts';
 
 /** Frames in flight on each connection. */
 const DEPTH = 1;
+
+/** Spare files have the index of a segment that they were; no server under this suite gets so far. */
+const SPARE_INDEX = 1_000_000;
 
 /** `none` is a server without a log. */
 export type LogPolicy = FsyncPolicy | 'none';
@@ -45,6 +52,8 @@ export interface LogFlags extends GeneratorFlags {
   readonly seed: number;
   /** Where the logs are made, each in a folder of its own that is removed afterwards. */
   readonly folder: string;
+  /** So many segments lie ready in each log of ours, as its own do once a snapshot has taken their place. */
+  readonly spares: number;
 }
 
 /** What this suite's JSON has besides. */
@@ -152,6 +161,7 @@ async function measureOnce(
   }
   const data = await mkdtemp(join(flags.folder, 'ringkv-bench-log-'));
   try {
+    if (policy !== 'none') await makeSpares(data, flags.spares);
     const logged = policy === 'none' ? [] : ['--data', data, '--fsync', policy];
     const { child, address } = await startServerChild(cell.runtime, entry, cell.transport, { signal, flags: logged });
     await using ours = child;
@@ -162,6 +172,13 @@ async function measureOnce(
   } finally {
     await rm(data, { recursive: true, force: true });
   }
+}
+
+async function makeSpares(data: string, count: number): Promise<void> {
+  const path = shardDirectory(data, ALL_SLOTS);
+  await mkdir(path);
+  const disk = new DirectoryDisk(path);
+  for (let index = 1; index <= count; index++) await makeSpare(disk, SPARE_INDEX + index);
 }
 
 function dimensionsOf({ cell, policy, connections, client }: Subject, batch: number, flags: LogFlags): Dimensions {
@@ -186,10 +203,10 @@ const columns: readonly FigureColumn[] = [
 ];
 
 function formatLog({ cells, workload }: LogReport, flags: LogFlags): string {
-  const { keys, valueSize, rounds, seconds, readShare, folder } = flags;
+  const { keys, valueSize, rounds, seconds, readShare, folder, spares } = flags;
   const groups = flags.batches.flatMap((batch) => flags.connections.map((connections) => ({ batch, connections })));
   return [
-    `${Math.round((1 - readShare) * 100)} % SET, ${keys} keys, values of ${valueSize} bytes, logs in ${folder}; workload ${workload}\n`,
+    `${Math.round((1 - readShare) * 100)} % SET, ${keys} keys, values of ${valueSize} bytes, logs in ${folder}${spares > 0 ? ` with ${spares} spare segment${spares === 1 ? '' : 's'}` : ''}; workload ${workload}\n`,
     `${rounds} round${rounds === 1 ? '' : 's'} of ${seconds} s\n`,
     ...groups.map(({ batch, connections }) => {
       const same = cells.filter(
