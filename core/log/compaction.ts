@@ -26,19 +26,9 @@ const SPARES_MAX = 16;
 export async function compact(disk: Disk, engine: Engine, position: SnapshotPosition): Promise<SnapshotFile> {
   const { end } = await replayLog(disk, engine, position.nextSegment);
   checkEnd(disk, end, position);
-  const snapshot = await sparesRemovedUnless(disk, writeSnapshot(disk, engine, position));
+  const snapshot = await writeSnapshot(disk, engine, position);
   await removeBefore(disk, snapshot.nextSegment);
   return snapshot;
-}
-
-/** When a snapshot can't be written, spare files go: on a full disk its next attempt needs their space more than the log does. */
-async function sparesRemovedUnless(disk: Disk, written: Promise<SnapshotFile>): Promise<SnapshotFile> {
-  try {
-    return await written;
-  } catch (error) {
-    for (const { name, kind } of await listFiles(disk)) if (kind === 'spare') await disk.remove(name).catch(() => {});
-    throw error;
-  }
 }
 
 /** Throws unless all was read up to a position: what was closed can't end in a torn write, and what it lacks is damage. */
@@ -100,4 +90,9 @@ export async function removeBefore(
     }
   }
   await disk.syncDirectory();
+}
+
+/** Removes the spare files. No segment MUST be prepared meanwhile. */
+export async function removeSpares(disk: Disk): Promise<void> {
+  for (const { name, kind } of await listFiles(disk)) if (kind === 'spare') await disk.remove(name);
 }

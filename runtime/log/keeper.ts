@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import type { EngineName } from '../../core/engine/engine.ts';
+import { removeSpares } from '../../core/log/compaction.ts';
 import { type PreparedSegment, prepareSegment } from '../../core/log/segments.ts';
 import type { SnapshotPosition } from '../../core/log/snapshot-format.ts';
 import type { SnapshotFile } from '../../core/log/snapshot-write.ts';
@@ -60,24 +61,28 @@ export class DirectoryKeeper implements LogKeeper {
   }
 
   prepare(index: number): Promise<PreparedSegment> {
-    const prepare = (): Promise<PreparedSegment> => prepareSegment(this.#disk, index, this.#settings.segmentBytes);
-    const prepared = this.#preparing.then(prepare, prepare);
-    this.#preparing = prepared.catch(() => {});
-    return prepared;
+    return this.#inTurn(() => prepareSegment(this.#disk, index, this.#settings.segmentBytes));
   }
 
   compact(position: SnapshotPosition): Promise<SnapshotFile> {
     const { segmentBytes: _, ...settings } = this.#settings;
     return new Promise((resolve, reject) => {
       const order: CompactionOrder = { ...settings, position };
+      let isReported = false;
       this.#compacting = startWorker<CompactionOrder, never, CompactionReport>(COMPACTION_SCRIPT, 'compaction', order, {
-        report(report) {
-          if (report.kind === 'done') resolve(report.snapshot);
-          else reject(new Error(report.message));
+        report: (report) => {
+          isReported = true;
+          if (report.kind === 'done') {
+            resolve(report.snapshot);
+            return;
+          }
+          const refuse = (): void => reject(new Error(report.message));
+          // On a full disk its next attempt needs the space of spare files more than the log does.
+          this.#inTurn(() => removeSpares(this.#disk)).then(refuse, refuse);
         },
         ended: (cause) => {
           this.#compacting = undefined;
-          reject(cause);
+          if (!isReported) reject(cause);
         },
       });
     });
@@ -85,6 +90,13 @@ export class DirectoryKeeper implements LogKeeper {
 
   do(task: KeeperTask): Promise<PreparedSegment | SnapshotFile> {
     return task.kind === 'prepare' ? this.prepare(task.index) : this.compact(task.position);
+  }
+
+  /** Does something with spare files when nothing else is done with them. */
+  #inTurn<T>(doing: () => Promise<T>): Promise<T> {
+    const done = this.#preparing.then(doing);
+    this.#preparing = done.catch(() => {});
+    return done;
   }
 
   /** Resolves when nothing is being done in the directory any more; what was asked for may be left undone. */

@@ -237,3 +237,21 @@ test('a prepared segment that can not be opened is prepared again', async () => 
   log.snapshot();
   await snapshots(1);
 });
+
+test('a snapshot that can not be made is made room for: no spare file remains', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ringkv-shard-log-'));
+  cleanUps.push(() => rmSync(directory, { recursive: true, force: true }));
+  const keeper = new DirectoryKeeper({ directory, engine: 'swiss', slots: ALL_SLOTS, segmentBytes: SEGMENT_BYTES });
+  cleanUps.push(() => keeper.stop());
+  for (const index of [1, 2, 3, 4]) await keeper.prepare(index);
+  const spares = (): string[] => readdirSync(directory).filter((name) => name.endsWith('.spare'));
+  await keeper.compact({ sequence: 0, checksum: 0, nextSegment: 3 });
+  expect(spares()).toEqual(['000000000001.spare', '000000000002.spare']);
+  // The log has no such record.
+  const refused = expect(keeper.compact({ sequence: 7, checksum: 0, nextSegment: 4 })).rejects.toThrow(/record 7/);
+  // One is taken, the other makes room.
+  const prepared = keeper.prepare(5);
+  await refused;
+  expect((await prepared).name).toBe('000000000005.log');
+  expect(spares()).toEqual([]);
+});
