@@ -7,7 +7,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FsyncPolicy } from '../../../core/log/committer.ts';
-import { makeSpare } from '../../../core/log/segments.ts';
+import { closing, makeSpare } from '../../../core/log/segments.ts';
 import { ALL_SLOTS } from '../../../core/slots.ts';
 import type { Context } from '../../../runtime/command/cli.ts';
 import { usageError } from '../../../runtime/command/errors.ts';
@@ -178,7 +178,11 @@ async function makeSpares(data: string, count: number): Promise<void> {
   const path = shardDirectory(data, ALL_SLOTS);
   await mkdir(path);
   const disk = new DirectoryDisk(path);
-  for (let index = 1; index <= count; index++) await makeSpare(disk, SPARE_INDEX + index);
+  for (let index = 1; index <= count; index++) {
+    const name = await makeSpare(disk, SPARE_INDEX + index);
+    // Segments that were used are on the disk: nothing of these is to be written while others are measured.
+    await closing(await disk.open(name), (file) => file.sync());
+  }
 }
 
 function dimensionsOf({ cell, policy, connections, client }: Subject, batch: number, flags: LogFlags): Dimensions {
