@@ -4,22 +4,21 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import asc from 'assemblyscript/asc';
 
-for (const directory of ['core/engine/swiss', 'core/log/crc32c']) {
-  const wasmFile = `dist/${directory}.wasm`;
-  mkdirSync(dirname(wasmFile), { recursive: true });
-  const { error, stderr } = await asc.main([
-    `${directory}/assembly/index.ts`,
-    ...['--outFile', wasmFile, '--runtime', 'stub', '--noAssert', '--use', 'abort='],
-    ...['--enable', 'simd,bulk-memory', '--optimizeLevel', '3', '--shrinkLevel', '0', '--converge'],
-  ]);
-  if (error) {
-    process.stderr.write(stderr.toString());
-    process.exit(1);
-  }
-
-  const base64 = readFileSync(wasmFile).toString('base64');
-  writeFileSync(
-    `${directory}/wasm.ts`,
-    `// Made by scripts/build-wasm.mjs from assembly/. Do not edit.\nexport const wasmBase64 =\n  '${base64}';\n`,
-  );
+const directory = 'core/engine/swiss';
+const wasmFile = `dist/${directory}.wasm`;
+mkdirSync(dirname(wasmFile), { recursive: true });
+const { error, stderr } = await asc.main([
+  `${directory}/assembly/index.ts`,
+  ...['--outFile', wasmFile, '--runtime', 'stub', '--noAssert', '--use', 'abort='],
+  ...['--enable', 'simd,bulk-memory', '--optimizeLevel', '3', '--shrinkLevel', '0', '--converge'],
+]);
+if (error) {
+  process.stderr.write(stderr.toString());
+  process.exit(1);
 }
+
+const base64 = readFileSync(wasmFile).toString('base64');
+writeFileSync(
+  `${directory}/wasm.ts`,
+  `// Made by scripts/build-wasm.mjs from assembly/. Do not edit.\nexport const wasmBase64 =\n  '${base64}';\n`,
+);

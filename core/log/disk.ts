@@ -6,9 +6,14 @@
  * `Disk.syncDirectory`.
  */
 
+/** CRC-32 of `bytes` (ITU-T V.42, that of zip files); with `before`, the checksum of some bytes, that of those and `bytes` together. */
+export type Crc32 = (bytes: Uint8Array, before?: number) => number;
+
 export interface Disk {
   /** Where it is, for messages. */
   readonly path: string;
+  /** The checksum of all that the log writes. The runtimes have it in instructions that WebAssembly doesn't know. */
+  readonly crc32: Crc32;
   /** The names of all files, in no order. */
   list(): Promise<string[]>;
   /** Opens a file to read and write. With `create` it must not exist yet, without it must. */

@@ -4,15 +4,15 @@
  * Segment header, 4096 bytes, of which those not named are 0:
  *
  *      0  magic           8   "RINGKVLG"
- *      8  version         4   1
- *     12  checksum        4   CRC32C of the bytes from 16 to 32
+ *      8  version         4   2
+ *     12  checksum        4   CRC-32 of the bytes from 16 to 32
  *     16  salt            8   drawn anew for each use of the file
  *     24  index           8   which segment of the log it is, from 1
  *
  * Record, at a multiple of 8:
  *
- *      0  checksum        4   CRC32C of the bytes from 8 to 44 and of the body
- *      4  header checksum 4   CRC32C of the bytes from 8 to 44
+ *      0  checksum        4   CRC-32 of the bytes from 8 to 44 and of the body
+ *      4  header checksum 4   CRC-32 of the bytes from 8 to 44
  *      8  salt            8   that of the segment
  *     16  sequence        8   which record of the log it is, from 1
  *     24  time            8   float64, milliseconds since 1970
@@ -21,10 +21,10 @@
  *     40  previous        4   checksum of the record before, 0 for the first: the chain
  *     44  body                request payloads in frames, as a client would send them
  */
-import { crc32c } from './crc32c.ts';
+import type { Crc32 } from './disk.ts';
 import { BadHeaderChecksumError, BadMagicError, BadVersionError, type LogPlace, ShortReadError } from './errors.ts';
 
-export const LOG_VERSION = 1;
+export const LOG_VERSION = 2;
 
 /** The header of a segment has a page of its own, so that no write of records touches it. */
 export const SEGMENT_HEADER_BYTES = 4096;
@@ -72,14 +72,14 @@ export function align(bytes: number): number {
   return Math.ceil(bytes / RECORD_ALIGNMENT_BYTES) * RECORD_ALIGNMENT_BYTES;
 }
 
-export function encodeSegmentHeader({ salt, index }: SegmentHeader): Uint8Array {
+export function encodeSegmentHeader({ salt, index }: SegmentHeader, crc32: Crc32): Uint8Array {
   const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
   const view = new DataView(bytes.buffer);
   bytes.set(MAGIC);
   view.setUint32(8, LOG_VERSION, true);
   bytes.set(salt, 16);
   setUint64(view, 24, index);
-  view.setUint32(12, crc32c(bytes.subarray(16, SEGMENT_FIELDS_BYTES)), true);
+  view.setUint32(12, crc32(bytes.subarray(16, SEGMENT_FIELDS_BYTES)), true);
   return bytes;
 }
 
@@ -91,6 +91,7 @@ export function sealRecord(
   record: Uint8Array,
   salt: Salt,
   fields: Omit<RecordHeader, 'checksum' | 'bodyBytes'>,
+  crc32: Crc32,
 ): number {
   const view = viewOn(record);
   record.set(salt, 8);
@@ -99,8 +100,8 @@ export function sealRecord(
   view.setUint32(32, record.length - RECORD_HEADER_BYTES, true);
   view.setUint32(36, fields.unsynced, true);
   view.setUint32(40, fields.previous, true);
-  const headerChecksum = crc32c(record.subarray(8, RECORD_HEADER_BYTES));
-  const checksum = crc32c(record.subarray(RECORD_HEADER_BYTES), headerChecksum);
+  const headerChecksum = crc32(record.subarray(8, RECORD_HEADER_BYTES));
+  const checksum = crc32(record.subarray(RECORD_HEADER_BYTES), headerChecksum);
   view.setUint32(4, headerChecksum, true);
   view.setUint32(0, checksum, true);
   return checksum;
@@ -110,13 +111,13 @@ export function sealRecord(
  * Reads the header that a segment begins with. Throws `ShortReadError`, `BadMagicError`, `BadVersionError` or
  * `BadHeaderChecksumError`.
  */
-export function decodeSegmentHeader(bytes: Uint8Array, place: LogPlace): SegmentHeader {
+export function decodeSegmentHeader(bytes: Uint8Array, place: LogPlace, crc32: Crc32): SegmentHeader {
   if (bytes.length < SEGMENT_HEADER_BYTES) {
     throw new ShortReadError(place, `the file has ${bytes.length} bytes, but its header alone ${SEGMENT_HEADER_BYTES}`);
   }
   const view = viewOn(bytes);
   checkFileStart(bytes, MAGIC, view.getUint32(8, true), place);
-  if (crc32c(bytes.subarray(16, SEGMENT_FIELDS_BYTES)) !== view.getUint32(12, true)) {
+  if (crc32(bytes.subarray(16, SEGMENT_FIELDS_BYTES)) !== view.getUint32(12, true)) {
     throw new BadHeaderChecksumError(place, 'the header of the segment differs from its checksum');
   }
   return { salt: bytes.slice(16, 16 + SALT_BYTES), index: getUint64(view, 24) };
@@ -147,16 +148,17 @@ export function decodeRecord(
   view: DataView,
   offset: number,
   salt: Salt,
+  crc32: Crc32,
 ): RecordHeader | RecordFault {
   const bodyStart = offset + RECORD_HEADER_BYTES;
   if (bodyStart > bytes.length) return hasSalt(bytes, offset, salt) ? 'short' : 'none';
-  const headerChecksum = crc32c(bytes.subarray(offset + 8, bodyStart));
+  const headerChecksum = crc32(bytes.subarray(offset + 8, bodyStart));
   if (headerChecksum !== view.getUint32(offset + 4, true)) return hasSalt(bytes, offset, salt) ? 'header' : 'none';
   if (!hasSalt(bytes, offset, salt)) return 'none';
   const bodyBytes = view.getUint32(offset + 32, true);
   if (bodyBytes > bytes.length - bodyStart) return 'short';
   const checksum = view.getUint32(offset, true);
-  if (crc32c(bytes.subarray(bodyStart, bodyStart + bodyBytes), headerChecksum) !== checksum) return 'body';
+  if (crc32(bytes.subarray(bodyStart, bodyStart + bodyBytes), headerChecksum) !== checksum) return 'body';
   return {
     checksum,
     sequence: getUint64(view, offset + 16),

@@ -5,7 +5,7 @@
  *     engine.redo() ──► append … endTurn ──► take ──► CommitFile.commit ──► settle, synced
  */
 import { FRAME_HEADER_BYTES, writeFrameHeader } from '../protocol.ts';
-import type { CommitFile } from './disk.ts';
+import type { CommitFile, Crc32 } from './disk.ts';
 import { align, RECORD_HEADER_BYTES, type Salt, SEGMENT_HEADER_BYTES, sealRecord } from './format.ts';
 
 /** Buffers that a turn has made larger than this are not kept. Unit: bytes. */
@@ -47,6 +47,7 @@ export interface LogBatch {
 }
 
 export class Log {
+  readonly #crc32: Crc32;
   /** Where the next record goes. */
   #segment: LogSegment;
   #offset = SEGMENT_HEADER_BYTES;
@@ -69,7 +70,8 @@ export class Log {
   readonly #freeBuffers: Uint8Array<ArrayBuffer>[] = [];
 
   /** Goes on after `position`, all up to which is durable, in an empty segment. */
-  constructor(segment: LogSegment, position: LogPosition) {
+  constructor(segment: LogSegment, position: LogPosition, crc32: Crc32) {
+    this.#crc32 = crc32;
     this.#segment = segment;
     this.#sequence = position.sequence;
     this.#checksum = position.checksum;
@@ -201,12 +203,13 @@ export class Log {
     this.#buffer.fill(0, this.#end, this.#sealed + room);
     const record = this.#buffer.subarray(this.#sealed, this.#sealed + length);
     this.#sequence++;
-    this.#checksum = sealRecord(record, this.#segment.salt, {
+    const fields = {
       sequence: this.#sequence,
       timeMs: this.#openTimeMs,
       unsynced: Math.min(this.#sequence - this.#durableSequence, UNSYNCED_MAX),
       previous: this.#checksum,
-    });
+    };
+    this.#checksum = sealRecord(record, this.#segment.salt, fields, this.#crc32);
     this.#sealed += room;
     this.#end = this.#sealed;
     this.#offset += room;

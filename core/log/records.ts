@@ -6,7 +6,7 @@
  * is not whole was whole once. That is damage, as is everything missing from a segment that has a successor in use, since a
  * segment is synced before the next one gets its first record.
  */
-import type { Disk } from './disk.ts';
+import type { Crc32, Disk } from './disk.ts';
 import {
   BadBodyChecksumError,
   BadHeaderChecksumError,
@@ -116,20 +116,25 @@ export async function countRecords(disk: Disk, { name }: LogFile, offset: number
   const bytes = await readWhole(disk, name);
   let salt: Salt;
   try {
-    salt = decodeSegmentHeader(bytes, { directory: disk.path, file: name, offset: 0 }).salt;
+    salt = decodeSegmentHeader(bytes, { directory: disk.path, file: name, offset: 0 }, disk.crc32).salt;
   } catch {
     return 0;
   }
   let count = 0;
-  for (const _ of wholeRecords(bytes, Math.max(offset, SEGMENT_HEADER_BYTES), salt)) count++;
+  for (const _ of wholeRecords(bytes, Math.max(offset, SEGMENT_HEADER_BYTES), salt, disk.crc32)) count++;
   return count;
 }
 
 /** The whole records of a use of a segment, whatever lies between them. */
-function* wholeRecords(bytes: Uint8Array, from: number, salt: Salt): Generator<{ record: RecordHeader; at: number }> {
+function* wholeRecords(
+  bytes: Uint8Array,
+  from: number,
+  salt: Salt,
+  crc32: Crc32,
+): Generator<{ record: RecordHeader; at: number }> {
   const view = viewOn(bytes);
   for (let at = findSalt(bytes, from, salt); at >= 0; ) {
-    const record = decodeRecord(bytes, view, at, salt);
+    const record = decodeRecord(bytes, view, at, salt, crc32);
     if (typeof record !== 'string') yield { record, at };
     at = findSalt(
       bytes,
@@ -146,15 +151,17 @@ class SegmentWalk {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #header: SegmentHeader;
+  readonly #crc32: Crc32;
   readonly #directory: string;
   readonly #file: string;
 
   constructor(disk: Disk, { name, index }: LogFile, bytes: Uint8Array) {
     this.#bytes = bytes;
     this.#view = viewOn(bytes);
+    this.#crc32 = disk.crc32;
     this.#directory = disk.path;
     this.#file = name;
-    this.#header = decodeSegmentHeader(bytes, this.#place(0));
+    this.#header = decodeSegmentHeader(bytes, this.#place(0), disk.crc32);
     if (this.#header.index !== index) {
       throw new MisplacedSegmentError(
         this.#place(0),
@@ -193,7 +200,7 @@ class SegmentWalk {
   }
 
   #record(offset: number): RecordHeader | RecordFault {
-    return decodeRecord(this.#bytes, this.#view, offset, this.#header.salt);
+    return decodeRecord(this.#bytes, this.#view, offset, this.#header.salt, this.#crc32);
   }
 
   #checkChain({ sequence, previous }: RecordHeader, position: LogPosition, offset: number, before: LogEnd): void {
@@ -210,7 +217,8 @@ class SegmentWalk {
   #tear(offset: number, fault: RecordFault, sequence: number): Tear | undefined {
     let end = offset;
     let records = 0;
-    for (const { record, at } of wholeRecords(this.#bytes, offset + RECORD_ALIGNMENT_BYTES, this.#header.salt)) {
+    const start = offset + RECORD_ALIGNMENT_BYTES;
+    for (const { record, at } of wholeRecords(this.#bytes, start, this.#header.salt, this.#crc32)) {
       if (record.sequence - record.unsynced > sequence) {
         const witness = `, but record ${record.sequence}, whole at offset ${at}, says that it was durable`;
         throw this.#error(offset, fault, witness);

@@ -60,7 +60,7 @@ export async function prepareSegment(
   const isThere = (await disk.list()).includes(name);
   const source = isThere ? name : await takeSpare(disk, index, sizeBytes);
   const begin = closing(await disk.open(source), async (file) => {
-    await file.write(0, encodeSegmentHeader({ salt, index }));
+    await file.write(0, encodeSegmentHeader({ salt, index }, disk.crc32));
     await file.sync();
   });
   // One that is there may be the only segment, which has to be. Of it nothing matters but the header, which is written again.

@@ -4,8 +4,8 @@
  * Header, 64 bytes:
  *
  *      0  magic           8   "RINGKVSN"
- *      8  version         4   1
- *     12  checksum        4   CRC32C of the bytes from 16 to 64
+ *      8  version         4   2
+ *     12  checksum        4   CRC-32 of the bytes from 16 to 64
  *     16  next segment    8   index of the first segment that is not included
  *     24  sequence        8   of the last record that is included
  *     32  record checksum 8   of that record: what the next one continues
@@ -14,13 +14,13 @@
  *
  * Then blocks:
  *
- *      0  checksum        4   CRC32C of the bytes from 8 to 16 and of the body
- *      4  header checksum 4   CRC32C of the bytes from 8 to 16
+ *      0  checksum        4   CRC-32 of the bytes from 8 to 16 and of the body
+ *      4  header checksum 4   CRC-32 of the bytes from 8 to 16
  *      8  body bytes      4   0 in the last block, behind which the file ends
  *     12  previous        4   checksum of the block before, that of the header for the first
  *     16  body                a request payload: SETs, with what was left of their time to live
  */
-import { crc32c } from './crc32c.ts';
+import type { Crc32 } from './disk.ts';
 import { BadHeaderChecksumError, type LogPlace } from './errors.ts';
 import { checkFileStart, getUint64, LOG_VERSION, setUint64, viewOn } from './format.ts';
 import type { LogPosition } from './log.ts';
@@ -50,7 +50,7 @@ export interface BlockHeader {
   readonly previous: number;
 }
 
-export function encodeSnapshotHeader(position: SnapshotPosition, timeMs: number): Uint8Array {
+export function encodeSnapshotHeader(position: SnapshotPosition, timeMs: number, crc32: Crc32): Uint8Array {
   const bytes = new Uint8Array(SNAPSHOT_HEADER_BYTES);
   const view = viewOn(bytes);
   bytes.set(MAGIC);
@@ -59,19 +59,19 @@ export function encodeSnapshotHeader(position: SnapshotPosition, timeMs: number)
   setUint64(view, 24, position.sequence);
   setUint64(view, 32, position.checksum);
   view.setFloat64(40, timeMs, true);
-  view.setUint32(12, snapshotHeaderChecksum(bytes), true);
+  view.setUint32(12, snapshotHeaderChecksum(bytes, crc32), true);
   return bytes;
 }
 
-export function snapshotHeaderChecksum(header: Uint8Array): number {
-  return crc32c(header.subarray(16, SNAPSHOT_HEADER_BYTES));
+export function snapshotHeaderChecksum(header: Uint8Array, crc32: Crc32): number {
+  return crc32(header.subarray(16, SNAPSHOT_HEADER_BYTES));
 }
 
 /** Reads the header of a snapshot. Throws `BadMagicError`, `BadVersionError` or `BadHeaderChecksumError`. */
-export function decodeSnapshotHeader(bytes: Uint8Array, place: LogPlace): SnapshotHeader {
+export function decodeSnapshotHeader(bytes: Uint8Array, place: LogPlace, crc32: Crc32): SnapshotHeader {
   const view = viewOn(bytes);
   checkFileStart(bytes, MAGIC, view.getUint32(8, true), place);
-  const headerChecksum = snapshotHeaderChecksum(bytes);
+  const headerChecksum = snapshotHeaderChecksum(bytes, crc32);
   if (headerChecksum !== view.getUint32(12, true)) {
     throw new BadHeaderChecksumError(place, 'the header of the snapshot differs from its checksum');
   }
@@ -85,22 +85,26 @@ export function decodeSnapshotHeader(bytes: Uint8Array, place: LogPlace): Snapsh
 }
 
 /** The header of a block that follows one with the checksum `previous`, and this block's own checksum. */
-export function encodeBlockHeader(body: Uint8Array, previous: number): { header: Uint8Array; checksum: number } {
+export function encodeBlockHeader(
+  body: Uint8Array,
+  previous: number,
+  crc32: Crc32,
+): { header: Uint8Array; checksum: number } {
   const header = new Uint8Array(BLOCK_HEADER_BYTES);
   const view = viewOn(header);
   view.setUint32(8, body.length, true);
   view.setUint32(12, previous, true);
-  const headerChecksum = crc32c(header.subarray(8));
-  const checksum = crc32c(body, headerChecksum);
+  const headerChecksum = crc32(header.subarray(8));
+  const checksum = crc32(body, headerChecksum);
   view.setUint32(4, headerChecksum, true);
   view.setUint32(0, checksum, true);
   return { header, checksum };
 }
 
 /** Reads the header of a block. Throws `BadHeaderChecksumError`. */
-export function decodeBlockHeader(bytes: Uint8Array, place: LogPlace): BlockHeader {
+export function decodeBlockHeader(bytes: Uint8Array, place: LogPlace, crc32: Crc32): BlockHeader {
   const view = viewOn(bytes);
-  const headerChecksum = crc32c(bytes.subarray(8, BLOCK_HEADER_BYTES));
+  const headerChecksum = crc32(bytes.subarray(8, BLOCK_HEADER_BYTES));
   if (headerChecksum !== view.getUint32(4, true)) {
     throw new BadHeaderChecksumError(place, 'the header of a block differs from its checksum');
   }

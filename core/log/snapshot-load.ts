@@ -1,6 +1,5 @@
 /** Reading a snapshot, in large pieces, each while the one before is used. */
-import { crc32c } from './crc32c.ts';
-import type { Disk, DiskFile } from './disk.ts';
+import type { Crc32, Disk, DiskFile } from './disk.ts';
 import { BadBodyChecksumError, BrokenChainError, type LogPlace, ShortReadError } from './errors.ts';
 import { closing } from './segments.ts';
 import {
@@ -26,8 +25,8 @@ export async function readSnapshot(disk: Disk, name: string, onPayload: PayloadR
     try {
       const bytes = await pieces.take(SNAPSHOT_HEADER_BYTES);
       if (bytes.length < SNAPSHOT_HEADER_BYTES) throw new ShortReadError(place, 'the file ends within its header');
-      const header = decodeSnapshotHeader(bytes, place);
-      const end = await readBlocks(pieces, header, place, onPayload);
+      const header = decodeSnapshotHeader(bytes, place, disk.crc32);
+      const end = await readBlocks(pieces, header, place, disk.crc32, onPayload);
       const { nextSegment, sequence, checksum } = header;
       return { name, nextSegment, sequence, checksum, bytes: end };
     } finally {
@@ -41,6 +40,7 @@ async function readBlocks(
   pieces: Pieces,
   { headerChecksum, timeMs }: SnapshotHeader,
   start: LogPlace,
+  crc32: Crc32,
   onPayload: PayloadReader,
 ): Promise<number> {
   let offset = SNAPSHOT_HEADER_BYTES;
@@ -49,10 +49,10 @@ async function readBlocks(
     const place = { ...start, offset };
     const bytes = await pieces.take(BLOCK_HEADER_BYTES);
     if (bytes.length < BLOCK_HEADER_BYTES) throw new ShortReadError(place, 'the file ends where a block should begin');
-    const block = decodeBlockHeader(bytes, place);
+    const block = decodeBlockHeader(bytes, place, crc32);
     const body = await pieces.take(block.bodyBytes);
     if (body.length < block.bodyBytes) throw new ShortReadError(place, 'the file ends within a block');
-    if (crc32c(body, block.headerChecksum) !== block.checksum) {
+    if (crc32(body, block.headerChecksum) !== block.checksum) {
       throw new BadBodyChecksumError(place, 'the body of a block differs from its checksum');
     }
     if (block.previous !== previous) throw new BrokenChainError(place, 'the block does not follow the one before');

@@ -2,7 +2,7 @@
 import type { Engine } from '../engine/engine.ts';
 import { Reader, readError, Writer } from '../msgpack.ts';
 import { FRAME_HEADER_BYTES, Op } from '../protocol.ts';
-import type { Disk, DiskFile } from './disk.ts';
+import type { Crc32, Disk, DiskFile } from './disk.ts';
 import { viewOn } from './format.ts';
 import { closing, fileName, orRemoved } from './segments.ts';
 import {
@@ -38,7 +38,7 @@ export async function writeSnapshot(
   const temporary = fileName(position.nextSegment, 'tmp');
   if ((await disk.list()).includes(temporary)) await disk.remove(temporary);
   const writing = closing(await disk.open(temporary, { create: true }), async (file) => {
-    const writer = new SnapshotWriter(file, position, engine.redoTimeMs);
+    const writer = new SnapshotWriter(file, position, engine.redoTimeMs, disk.crc32);
     for (const body of setsOf(engine, engine.redoTimeMs, beforeRead)) await writer.block(body);
     await writer.block(new Uint8Array());
     await file.sync();
@@ -53,18 +53,20 @@ export async function writeSnapshot(
 class SnapshotWriter {
   bytes = 0;
   readonly #file: DiskFile;
+  readonly #crc32: Crc32;
   readonly #header: Uint8Array;
   #previous: number;
 
-  constructor(file: DiskFile, position: SnapshotPosition, timeMs: number) {
+  constructor(file: DiskFile, position: SnapshotPosition, timeMs: number, crc32: Crc32) {
     this.#file = file;
-    this.#header = encodeSnapshotHeader(position, timeMs);
-    this.#previous = snapshotHeaderChecksum(this.#header);
+    this.#crc32 = crc32;
+    this.#header = encodeSnapshotHeader(position, timeMs, crc32);
+    this.#previous = snapshotHeaderChecksum(this.#header, crc32);
   }
 
   async block(body: Uint8Array): Promise<void> {
     if (this.bytes === 0) await this.#write(this.#header);
-    const { header, checksum } = encodeBlockHeader(body, this.#previous);
+    const { header, checksum } = encodeBlockHeader(body, this.#previous, this.#crc32);
     this.#previous = checksum;
     await this.#write(header);
     await this.#write(body);

@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import { readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { crc32 } from 'node:zlib';
 import type { CommitFile, Disk, DiskFile } from '../../core/log/disk.ts';
 
 const open = promisify(fs.open);
@@ -17,6 +18,7 @@ const ftruncate = promisify(fs.ftruncate);
 /** The directory has to exist. Its methods reject with the errors of the system, whose `code` is like `ENOSPC`. */
 export class DirectoryDisk implements Disk {
   readonly path: string;
+  readonly crc32 = crc32;
 
   constructor(path: string) {
     this.path = path;

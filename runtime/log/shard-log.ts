@@ -138,7 +138,7 @@ export class ShardLog implements LogUpkeep {
     this.#endedBytes = recovered.logBytes;
     this.#lastSnapshot = recovered.snapshot;
     this.#lastSnapshotMs = surroundings.now();
-    this.#log = new Log(this.#open(segment), recovered.position);
+    this.#log = new Log(this.#open(segment), recovered.position, this.#disk.crc32);
     this.committer = new Committer(this.#log, settings.fsync);
     this.committer.upkeep = this;
     this.#prepareNext();
@@ -330,7 +330,7 @@ export class ShardLog implements LogUpkeep {
       if (this.#isClosed) return;
       this.#lastIndex = segment.index;
       this.#endedIndex = segment.index - 1;
-      this.#log = new Log(this.#open(segment), position);
+      this.#log = new Log(this.#open(segment), position, this.#disk.crc32);
       this.#endedBytes = 0;
       this.#troubleMs = now();
       // What was to be in a snapshot is in this one.

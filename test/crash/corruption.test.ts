@@ -2,6 +2,7 @@
  * Damage of every kind to a log of 200 records: what is recovered is exactly what the first of them made, however many, or
  * recovery refuses and names a file and a place in it. Never is there another state.
  */
+import { crc32 } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { createMapEngine } from '../../core/engine/map.ts';
 import { createSwissEngine } from '../../core/engine/swiss.ts';
@@ -211,7 +212,7 @@ test('of a damaged snapshot nothing is executed when the segments are still ther
   const { disk } = machineOf(new Map());
   const { name, salt, sizeBytes } = await prepareSegment(disk, 1, 1024 * 1024);
   const file = disk.openForCommits(name, () => {});
-  const shard = new Log({ index: 1, salt, sizeBytes, file }, { sequence: 0, checksum: 0 });
+  const shard = new Log({ index: 1, salt, sizeBytes, file }, { sequence: 0, checksum: 0 }, crc32);
   const engine = createMapEngine({ redo: true });
   const change = (timeMs: number, ...operation: unknown[]): void => {
     shard.append(run(engine, array([encode(operation)]), timeMs).redo, timeMs);

@@ -48,6 +48,8 @@ describe.each(runtimes())('on $name', (runtime) => {
 
   test('commits', () => runTask(runtime, 'commits'));
 
+  test('the checksum', () => runTask(runtime, 'checksum'));
+
   test('a full disk', async ({ skip }) => {
     const reason = mountSmall();
     if (reason !== undefined) skip(reason);

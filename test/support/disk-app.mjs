@@ -37,6 +37,21 @@ function commit(file, offset, bytes, sync) {
 }
 
 const tasks = {
+  async checksum() {
+    // The check value of ISO 3309 and ITU-T V.42, and a checksum that goes on.
+    check(disk.crc32(Buffer.from('123456789')) === 0xcbf43926, 'it is not CRC-32');
+    const bytes = pattern(200_000);
+    const whole = disk.crc32(bytes);
+    for (const cut of [0, 1, 15, 16, 17, 65_536, 199_999]) {
+      const joined = disk.crc32(bytes.subarray(cut), disk.crc32(bytes.subarray(0, cut)));
+      check(joined === whole, `in two pieces, cut at ${cut}, it is another`);
+    }
+    // As from WebAssembly's memory, which the engine's bytes lie in.
+    const memory = new Uint8Array(new WebAssembly.Memory({ initial: 1 }).buffer);
+    memory.set(bytes.subarray(0, 1000), 7);
+    check(disk.crc32(memory.subarray(7, 1007)) === disk.crc32(bytes.subarray(0, 1000)), 'a view on memory');
+  },
+
   async files() {
     check((await code(disk.open('missing'))) === 'ENOENT', 'a file that is not there can be opened');
     const file = await disk.open('one', { create: true });

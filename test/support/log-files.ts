@@ -1,4 +1,5 @@
 /** A log of some segments and records as its files, to be damaged. */
+import { crc32 } from 'node:zlib';
 import type { Engine } from '../../core/engine/engine.ts';
 import { createMapEngine } from '../../core/engine/map.ts';
 import type { Disk, DiskFile } from '../../core/log/disk.ts';
@@ -54,7 +55,7 @@ export async function writeLog(records: number, segmentRecordBytes: number): Pro
     const { name, ...segment } = await prepareSegment(disk, index, segmentBytes);
     return { ...segment, file: disk.openForCommits(name, (sync) => syncs.push(sync)) };
   };
-  const log = new Log(await prepare(1), { sequence: 0, checksum: 0 });
+  const log = new Log(await prepare(1), { sequence: 0, checksum: 0 }, crc32);
   for (let record = 1; record <= records; record++) {
     if (log.needsSegment) log.addSegment(await prepare(log.segment.index + 1));
     const key = random.pick(KEYS.slice(0, 3));
@@ -90,6 +91,7 @@ export async function filesOf(disk: Disk): Promise<Map<string, Uint8Array>> {
 /** A disk that holds these files and never another one. */
 export class FixedDisk implements Disk {
   readonly path = 'fixed';
+  readonly crc32 = crc32;
   readonly #files: ReadonlyMap<string, Uint8Array>;
 
   constructor(files: ReadonlyMap<string, Uint8Array>) {

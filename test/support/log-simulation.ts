@@ -3,6 +3,7 @@
  * every now and then the process or the power goes, recovery included. After each recovery the state must be that after some
  * record, not before the last one that was acknowledged.
  */
+import { crc32 } from 'node:zlib';
 import type { Engine } from '../../core/engine/engine.ts';
 import { createMapEngine } from '../../core/engine/map.ts';
 import { Committer, FSYNC_POLICIES, type FsyncPolicy, type LogUpkeep } from '../../core/log/committer.ts';
@@ -113,7 +114,7 @@ export class Simulation implements LogUpkeep {
         this.#check(recovered);
         const segment = await prepareSegment(disk, recovered.nextSegment, this.#segmentBytes);
         disk.stopAfter(Infinity);
-        this.#log = new Log(this.#open(segment), recovered.position);
+        this.#log = new Log(this.#open(segment), recovered.position, crc32);
         this.#committer = new Committer(this.#log, this.#policy);
         this.#committer.upkeep = this;
         this.#snapshotSegment = recovered.snapshot?.nextSegment ?? 1;
@@ -258,7 +259,7 @@ export class Simulation implements LogUpkeep {
       const index = this.#lastSegment + 1;
       const options = { segmentBytes: this.#segmentBytes };
       const { segment } = await startOver(this.#machine.disk, this.#engine, position, index, options);
-      this.#log = new Log(this.#open(segment), position);
+      this.#log = new Log(this.#open(segment), position, crc32);
       this.#committer.goOn(this.#log);
       this.#snapshotSegment = segment.index;
       this.#closed = { ...position, nextSegment: segment.index };

@@ -3,6 +3,7 @@
  * torn, by sectors, as a seed says; names that were not synced are the former ones. Bytes that a failed sync should have
  * written count as written from then on, as Linux has it: a later sync succeeds without them.
  */
+import { crc32 } from 'node:zlib';
 import type { CommitFile, Disk, DiskFile } from '../../core/log/disk.ts';
 import type { Random } from './random.ts';
 
@@ -187,6 +188,7 @@ export class SimulatedMachine {
 
 class SimulatedDisk implements Disk {
   readonly path = 'simulated';
+  readonly crc32 = crc32;
   readonly #machine: SimulatedMachine;
   /** Operations until the machine stops by itself. */
   #operationsLeft = Infinity;

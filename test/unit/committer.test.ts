@@ -1,4 +1,5 @@
 /** What a committer does with the files of a log that has failed. */
+import { crc32 } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { Committer } from '../../core/log/committer.ts';
 import { Log, type LogSegment } from '../../core/log/log.ts';
@@ -23,7 +24,7 @@ class Files {
 
 test('each file of a log that has failed is closed once, those of segments that had ended included', () => {
   const files = new Files();
-  const log = new Log(files.segment(1), START);
+  const log = new Log(files.segment(1), START, crc32);
   const committer = new Committer(log, 'always');
   for (const index of [2, 3]) log.addSegment(files.segment(index));
   for (let segment = 0; segment < 2; segment++) {
@@ -32,13 +33,13 @@ test('each file of a log that has failed is closed once, those of segments that 
   }
   committer.commit();
   files.commits.shift()!.done(new Error('a sync failed'));
-  committer.goOn(new Log(files.segment(4), log.position));
+  committer.goOn(new Log(files.segment(4), log.position, crc32));
   expect(files.closed.sort()).toEqual([1, 2, 3]);
 });
 
 test('a log goes on while a write and a sync are under way on the one before, whose file is closed after both', () => {
   const files = new Files();
-  const log = new Log(files.segment(1), START);
+  const log = new Log(files.segment(1), START, crc32);
   const committer = new Committer(log, 'everysec');
   const change = (): void => {
     committer.append(new Uint8Array(10), 1000);
@@ -51,7 +52,7 @@ test('a log goes on while a write and a sync are under way on the one before, wh
   const [sync, write] = files.commits.splice(0);
   sync!.done(new Error('a sync failed'));
   const { position } = log;
-  committer.goOn(new Log(files.segment(2), position));
+  committer.goOn(new Log(files.segment(2), position, crc32));
   expect(files.closed).toEqual([]);
   write!.done();
   expect(files.closed).toEqual([1]);

@@ -1,4 +1,5 @@
 /** Replies wait for the log: on a shard with real records, whose file does what the test tells it to. */
+import { crc32 } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import type { Connection, ConnectionHandler } from '../../core/connection.ts';
 import { createMapEngine } from '../../core/engine/map.ts';
@@ -92,7 +93,7 @@ class Peer implements Connection {
 function start({ policy = 'always' as FsyncPolicy, engine = 'swiss', segmentBytes = 64 * MiB } = {}) {
   const file = new ManualFile(policy !== 'always');
   const segment = (index: number): LogSegment => ({ index, salt: randomSalt(), sizeBytes: segmentBytes, file });
-  const log = new Log(segment(1), { sequence: 0, checksum: 0 });
+  const log = new Log(segment(1), { sequence: 0, checksum: 0 }, crc32);
   log.addSegment(segment(2));
   const committer = new Committer(log, policy);
   const shard = new Shard({
