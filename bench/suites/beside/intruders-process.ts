@@ -4,6 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { connect, type Socket } from 'node:net';
+import { constants, setPriority } from 'node:os';
 import { clearInterval, setInterval, setTimeout } from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FRAME_HEADER_BYTES, Op, writeFrameHeader } from '../../../core/protocol.ts';
@@ -26,8 +27,8 @@ const STEP_MS = 50;
 /** They come in a burst, which is not what is measured. Unit: milliseconds. */
 const SETTLE_MS = 1000;
 
-/** What a slow reader takes in a step. Unit: bytes. */
-const SIP_BYTES = 16 * 1024;
+/** A slow reader takes a sip in one of so many steps: what its runtime reads at a time, 64 to 512 KiB. */
+const STEPS_PER_SIP = 20;
 
 const heavy = request([Op.GET, HEAVY_KEY]);
 const half = frame(Buffer.alloc(HEAVY_BYTES)).subarray(0, 1000);
@@ -61,7 +62,7 @@ const kinds: Readonly<Record<Intrusion, Kind>> = {
     },
     step(socket, number, step) {
       if (number % 2 === 0) socket.write(trickle.subarray(step % trickle.length, (step % trickle.length) + 1));
-      else socket.read(SIP_BYTES);
+      else if ((step + number) % STEPS_PER_SIP === 0) sip(socket);
     },
   },
   /** They ask for 500 MiB each, and read nothing. */
@@ -75,6 +76,14 @@ const kinds: Readonly<Record<Intrusion, Kind>> = {
   /** They send what is no frame, are told so, and come again. */
   malformed: { count: 20, begin: (socket, number) => socket.write(garbage[number % garbage.length]!) },
 };
+
+/** `read(size)` would do, but that Bun goes on to read into memory what it was not asked for. */
+function sip(socket: Socket): void {
+  // The last sip may still be waited for.
+  if (!socket.isPaused()) return;
+  socket.once('data', () => socket.pause());
+  socket.resume();
+}
 
 class Intruders {
   readonly #address: { readonly host: string; readonly port: number };
@@ -170,4 +179,6 @@ function frame(payload: Uint8Array): Uint8Array {
   return bytes;
 }
 
+// They stand for other machines, which would not compete for the cores of this one.
+setPriority(constants.priority.PRIORITY_LOW);
 await runScript(currentRuntime(), (argument) => intrude(argument as IntrudersPlan));
