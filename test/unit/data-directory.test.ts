@@ -63,7 +63,7 @@ test('a manifest is read as it was written, and anything else refused', () => {
   const shards = divideSlots(3);
   const text = encodeManifest({ shards });
   expect(decodeManifest(text, 'manifest')).toEqual({ shards });
-  const others = ['', 'null', '[]', '{"version":1}', text.replace('"version":1', '"version":2')];
+  const others = ['', 'null', '[]', '{"version":2}', text.replace('"version":2', '"version":1')];
   for (const other of [...others, text.replace('5461', '5462'), text.slice(0, -2), text.replace('16383', '9')]) {
     expect(() => decodeManifest(other, 'manifest'), other).toThrow(ManifestError);
   }
