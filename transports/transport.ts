@@ -126,16 +126,19 @@ export interface Listener {
   readonly files?: FileWriter | undefined;
 }
 
+/** What of a file a write makes durable: nothing, its own bytes, or all that was written to the file up to now. */
+export type Durable = 'nothing' | 'write' | 'file';
+
 /** Files, written and synced without waiting, in the transport's own turns. */
 export interface FileWriter {
   /** Whether it can be used: as long as the listener is not closed. */
   readonly isOpen: boolean;
   /**
-   * Writes all of `bytes`, which may be none, at `offset` of the file that `descriptor` is open on; then, if `sync`, makes
-   * durable what was written up to now. `done` is called once, not before this returns, with the error that the system gave if
-   * it gave one: how much was written is unknown then. The bytes MUST stay unchanged until that.
+   * Writes all of `bytes`, which may be none, at `offset` of the file that `descriptor` is open on, and makes `durable` what it
+   * says. `done` is called once, not before this returns, with the error that the system gave if it gave one: how much was
+   * written is unknown then. The bytes MUST stay unchanged until that.
    */
-  write(descriptor: number, offset: number, bytes: Uint8Array, sync: boolean, done: (error?: Error) => void): void;
+  write(descriptor: number, offset: number, bytes: Uint8Array, durable: Durable, done: (error?: Error) => void): void;
 }
 
 export interface Transport {

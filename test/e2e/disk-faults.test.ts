@@ -232,7 +232,7 @@ describe.skipIf(whyNot !== undefined)(`syncs of a ring that fail${whyNot === und
       expect(await client.call([Op.SET, 'unknown', value], [Op.GET, 'before'])).toEqual([refused, refused]);
       expect(await client.call([Op.SET, 'refused', 1], [Op.GET, 'before'])).toEqual([refused, value]);
       expect(await infoOf(client)).toMatchObject({ logState: 'read-only', logFailures: 1 });
-      await expect.poll(() => child.stderr).toMatch(/the log in .* has failed \(fdatasync failed: EIO\)/);
+      await expect.poll(() => child.stderr).toMatch(/the log in .* has failed \(write failed: EIO\)/);
       await client.close();
       await child.stop('SIGKILL');
       disk.replace();

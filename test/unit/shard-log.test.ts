@@ -7,6 +7,7 @@ import { createSwissEngine } from '../../core/engine/swiss.ts';
 import { ALL_SLOTS } from '../../core/slots.ts';
 import { DirectoryKeeper, type LogKeeper } from '../../runtime/log/keeper.ts';
 import { ShardLog } from '../../runtime/log/shard-log.ts';
+import type { FileWriter } from '../../transports/transport.ts';
 import { request } from '../support/wire.ts';
 
 const SEGMENT_BYTES = 64 * 1024;
@@ -137,8 +138,7 @@ function failing(begun: () => void = () => {}, over: () => void = () => {}) {
   return {
     files: {
       isOpen: true,
-      write: (...[, , , , done]: [number, number, Uint8Array, boolean, (error?: Error) => void]) =>
-        done(new Error('EIO')),
+      write: (...[, , , , done]: Parameters<FileWriter['write']>) => done(new Error('EIO')),
     },
     attend() {
       begun();

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { parseAddress } from '../../transports/address.ts';
-import type { FileWriter, Listener } from '../../transports/transport.ts';
+import type { Durable, FileWriter, Listener } from '../../transports/transport.ts';
 import { createUringTransport } from '../../transports/uring.ts';
 
 const availability = createUringTransport().availability();
@@ -25,21 +25,27 @@ async function listen(): Promise<FileWriter> {
 }
 afterEach(() => listener?.close(0));
 
-function write(files: FileWriter, descriptor: number, offset: number, bytes: Uint8Array, sync: boolean): Promise<void> {
+function write(
+  files: FileWriter,
+  descriptor: number,
+  offset: number,
+  bytes: Uint8Array,
+  durable: Durable,
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    files.write(descriptor, offset, bytes, sync, (error) => (error === undefined ? resolve() : reject(error)));
+    files.write(descriptor, offset, bytes, durable, (error) => (error === undefined ? resolve() : reject(error)));
   });
 }
 
 describe.skipIf(!availability.available)(`files of a ring${why}`, () => {
-  test('writes go where they are told to, with and without a sync, and a sync can come alone', async () => {
+  test('writes go where they are told to, durable or not, and a sync can come alone', async () => {
     const files = await listen();
     const path = join(folder, 'plain');
     const descriptor = openSync(path, 'w');
-    await write(files, descriptor, 0, Buffer.from('hello '), true);
-    await write(files, descriptor, 6, Buffer.from('world'), false);
-    await write(files, descriptor, 0, new Uint8Array(0), true);
-    await write(files, descriptor, 5_000_000_000, Buffer.from('far'), true);
+    await write(files, descriptor, 0, Buffer.from('hello '), 'write');
+    await write(files, descriptor, 6, Buffer.from('world'), 'nothing');
+    await write(files, descriptor, 0, new Uint8Array(0), 'file');
+    await write(files, descriptor, 5_000_000_000, Buffer.from('far'), 'file');
     closeSync(descriptor);
     expect(execFileSync('tail', ['-c', '3', path]).toString()).toBe('far');
     truncateSync(path, 11);
@@ -51,10 +57,11 @@ describe.skipIf(!availability.available)(`files of a ring${why}`, () => {
     const path = join(folder, 'many');
     const descriptor = openSync(path, 'w');
     const count = 3000;
+    const kinds: Durable[] = [...new Array<Durable>(98).fill('nothing'), 'write', 'file'];
     const done = new Array<number>(count).fill(0);
     await Promise.all(
       done.map(async (_, i) => {
-        await write(files, descriptor, 4 * i, Buffer.from(String(i).padStart(4)), i % 100 === 0);
+        await write(files, descriptor, 4 * i, Buffer.from(String(i).padStart(4)), kinds[i % kinds.length]!);
         done[i]!++;
       }),
     );
@@ -65,10 +72,10 @@ describe.skipIf(!availability.available)(`files of a ring${why}`, () => {
 
   test('a file that is not open, or not for writing, is an error with its code', async () => {
     const files = await listen();
-    await expect(write(files, 1_000_000, 0, Buffer.from('x'), true)).rejects.toMatchObject({ code: 'EBADF' });
+    await expect(write(files, 1_000_000, 0, Buffer.from('x'), 'write')).rejects.toMatchObject({ code: 'EBADF' });
     const descriptor = openSync('/dev/null', 'r');
-    await expect(write(files, descriptor, 0, Buffer.from('x'), true)).rejects.toMatchObject({ code: 'EBADF' });
-    await expect(write(files, descriptor, 0, new Uint8Array(0), true)).rejects.toMatchObject({ code: 'EINVAL' });
+    await expect(write(files, descriptor, 0, Buffer.from('x'), 'write')).rejects.toMatchObject({ code: 'EBADF' });
+    await expect(write(files, descriptor, 0, new Uint8Array(0), 'file')).rejects.toMatchObject({ code: 'EINVAL' });
     closeSync(descriptor);
   });
 
@@ -76,7 +83,7 @@ describe.skipIf(!availability.available)(`files of a ring${why}`, () => {
     const files = await listen();
     const path = join(folder, 'last');
     const descriptor = openSync(path, 'w');
-    const written = write(files, descriptor, 0, Buffer.alloc(8 * 1024 * 1024, 'x'), true);
+    const written = write(files, descriptor, 0, Buffer.alloc(8 * 1024 * 1024, 'x'), 'file');
     expect(files.isOpen).toBe(true);
     await listener.close(0);
     expect(files.isOpen).toBe(false);
@@ -96,17 +103,22 @@ describe.skipIf(!availability.available || !isRoot)(`a full disk${why}${isRoot ?
   });
   afterAll(() => execFileSync('umount', [mount]));
 
-  test('a write that is cut short goes on, and ends with ENOSPC', async () => {
-    const files = await listen();
-    const path = join(mount, 'file');
-    const descriptor = openSync(path, 'w');
-    await write(files, descriptor, 0, Buffer.alloc(32 * 1024, 'a'), true);
-    await expect(write(files, descriptor, 32 * 1024, Buffer.alloc(128 * 1024, 'b'), true)).rejects.toMatchObject({
-      code: 'ENOSPC',
-    });
-    execFileSync('mount', ['-o', 'remount,size=1m', mount]);
-    await write(files, descriptor, 32 * 1024, Buffer.alloc(128 * 1024, 'b'), true);
-    closeSync(descriptor);
-    expect(readFileSync(path).toString()).toBe('a'.repeat(32 * 1024) + 'b'.repeat(128 * 1024));
-  });
+  test.each(['write', 'file'] as const)(
+    'a write that is cut short goes on, and ends with ENOSPC (%s)',
+    async (durable) => {
+      execFileSync('mount', ['-o', 'remount,size=64k', mount]);
+      const files = await listen();
+      const path = join(mount, durable);
+      const descriptor = openSync(path, 'w');
+      await write(files, descriptor, 0, Buffer.alloc(32 * 1024, 'a'), durable);
+      await expect(write(files, descriptor, 32 * 1024, Buffer.alloc(128 * 1024, 'b'), durable)).rejects.toMatchObject({
+        code: 'ENOSPC',
+      });
+      execFileSync('mount', ['-o', 'remount,size=1m', mount]);
+      await write(files, descriptor, 32 * 1024, Buffer.alloc(128 * 1024, 'b'), durable);
+      closeSync(descriptor);
+      expect(readFileSync(path).toString()).toBe('a'.repeat(32 * 1024) + 'b'.repeat(128 * 1024));
+      rmSync(path);
+    },
+  );
 });

@@ -57,6 +57,7 @@ export const IOSQE_IO_LINK = 1 << 2;
 export const IOSQE_BUFFER_SELECT = 1 << 5;
 export const IOSQE_CQE_SKIP_SUCCESS = 1 << 6;
 export const IORING_FSYNC_DATASYNC = 1 << 0;
+export const RWF_DSYNC = 1 << 1;
 export const IORING_ACCEPT_MULTISHOT = 1 << 0;
 export const IORING_RECV_MULTISHOT = 1 << 1;
 export const IORING_FILE_INDEX_ALLOC = 0xffff_ffff;
@@ -93,7 +94,7 @@ export const layout = {
     off: 8, // u64
     addr: 16, // u64
     len: 24, // u32
-    op_flags: 28, // u32: msg_flags, accept_flags, cancel_flags, fsync_flags, …
+    op_flags: 28, // u32: msg_flags, accept_flags, cancel_flags, fsync_flags, rw_flags, …
     user_data: 32, // u64
     buf_group: 40, // u16
     file_index: 44, // u32

@@ -93,9 +93,17 @@ export function prepRead(sqes: Sqes, sqe: number, fd: number, address: number, l
   sqes[sqe + OFF + 1] = -1;
 }
 
-/** Writes at an offset. */
-export function prepWrite(sqes: Sqes, sqe: number, fd: number, address: number, length: number, offset: number): void {
-  prep(sqes, sqe, IORING_OP_WRITE, fd, address, length, 0);
+/** Writes at an offset; `flags` are those of pwritev2(2). */
+export function prepWrite(
+  sqes: Sqes,
+  sqe: number,
+  fd: number,
+  address: number,
+  length: number,
+  offset: number,
+  flags: number,
+): void {
+  prep(sqes, sqe, IORING_OP_WRITE, fd, address, length, flags);
   sqes[sqe + OFF] = offset | 0;
   sqes[sqe + OFF + 1] = (offset / WORD) | 0;
 }
