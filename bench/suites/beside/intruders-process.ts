@@ -24,10 +24,13 @@ const DIALLED_AT_ONCE = 50;
 /** Pause between two steps of a slow client, and before one that was cut off comes again. Unit: milliseconds. */
 const STEP_MS = 50;
 
+/** They know nothing of each other, so the steps of all are spread evenly over that time: one group after the other. */
+const GROUPS = 10;
+
 /** They come in a burst, which is not what is measured. Unit: milliseconds. */
 const SETTLE_MS = 1000;
 
-/** A slow reader takes a sip in one of so many steps: what its runtime reads at a time, 64 to 512 KiB. */
+/** A slow reader takes a sip, what its runtime reads at a time (64 to 512 KiB), in one of so many steps, a group's not in the same. */
 const STEPS_PER_SIP = 20;
 
 const heavy = request([Op.GET, HEAVY_KEY]);
@@ -62,7 +65,7 @@ const kinds: Readonly<Record<Intrusion, Kind>> = {
     },
     step(socket, number, step) {
       if (number % 2 === 0) socket.write(trickle.subarray(step % trickle.length, (step % trickle.length) + 1));
-      else if ((step + number) % STEPS_PER_SIP === 0) sip(socket);
+      else if ((step + Math.floor(number / GROUPS)) % STEPS_PER_SIP === 0) sip(socket);
     },
   },
   /** They ask for 500 MiB each, and read nothing. */
@@ -90,7 +93,7 @@ class Intruders {
   readonly #kind: Kind;
   readonly #sockets = new Map<number, Socket>();
   readonly #stepping: NodeJS.Timeout;
-  #steps = 0;
+  #ticks = 0;
   #haveLeft = false;
 
   static async come(address: string, intrusion: Intrusion): Promise<Intruders> {
@@ -111,9 +114,12 @@ class Intruders {
     this.#address = parsed;
     this.#kind = kind;
     this.#stepping = setInterval(() => {
-      this.#steps++;
-      for (const [number, socket] of this.#sockets) kind.step?.(socket, number, this.#steps);
-    }, STEP_MS);
+      const group = this.#ticks % GROUPS;
+      const step = Math.floor(this.#ticks++ / GROUPS);
+      for (const [number, socket] of this.#sockets) {
+        if (number % GROUPS === group) kind.step?.(socket, number, step);
+      }
+    }, STEP_MS / GROUPS);
   }
 
   /** Resolves when all are gone. */
