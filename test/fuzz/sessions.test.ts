@@ -127,10 +127,10 @@ async function send(random: Random, { peer }: WireClient, bytes: Uint8Array, isS
   }
 }
 
-async function runSession(seed: number, address: string): Promise<void> {
+async function runSession(seed: number, owner: string, address: string): Promise<void> {
   const random = new Random(seed);
   const isStream = !address.startsWith('ws:');
-  const { bytes, replies, ending } = writeScript(random, `s${seed.toString(36)}`);
+  const { bytes, replies, ending } = writeScript(random, owner);
   const client = await WireClient.dial(address);
   const { peer } = client;
   const isLeaving = ending === 'leave' || ending === 'reset';
@@ -173,12 +173,15 @@ describeTransports(({ runtime, transport, kinds }) => {
     expect(await watcher.call([Op.SET, 'watched', 'by nobody else'])).toEqual([true]);
     const endMs = performance.now() + 1000 * SECONDS;
     const seeds = new Random(SEED);
+    let begun = 0;
     let sessions = 0;
     const oneAfterTheOther = async (): Promise<void> => {
       while (performance.now() < endMs) {
         const seed = seeds.below(2 ** 32);
-        await runSession(seed, address).catch((error: Error) => {
-          throw new Error(`the session of seed ${seed} (run ${SEED}): ${error.message}\n${server.child.stderr}`);
+        // Seeds come twice in a long run, and who left a session may have left keys.
+        const owner = `s${begun++}`;
+        await runSession(seed, owner, address).catch((error: Error) => {
+          throw new Error(`session ${owner} of seed ${seed} (run ${SEED}): ${error.message}\n${server.child.stderr}`);
         });
         sessions++;
       }
