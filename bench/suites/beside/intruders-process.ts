@@ -30,7 +30,10 @@ const GROUPS = 10;
 /** They come in a burst, which is not what is measured. Unit: milliseconds. */
 const SETTLE_MS = 1000;
 
-/** A slow reader takes a sip, what its runtime reads at a time (64 to 512 KiB), in one of so many steps, a group's not in the same. */
+/**
+ * A slow reader takes a sip in one of so many steps, no two of a group in the same: what its runtime reads at a time, 64 to
+ * 512 KiB.
+ */
 const STEPS_PER_SIP = 20;
 
 const heavy = request([Op.GET, HEAVY_KEY]);
