@@ -5,11 +5,12 @@
  * transport is tested, 2 by default; `RINGKV_FUZZ_SEED` repeats the sessions of a failure.
  */
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { Op } from '../../core/protocol.ts';
 import { array, concat, encode, hex, nested } from '../support/bytes.ts';
 import { describeTransports } from '../support/cells.ts';
-import { type ServerChild, startServe } from '../support/command.ts';
+import type { Child } from '../support/children.ts';
+import { startServe } from '../support/command.ts';
 import { execute, oracle } from '../support/engines.ts';
 import { Random } from '../support/random.ts';
 import { frame, WireClient } from '../support/wire.ts';
@@ -28,6 +29,10 @@ const KEYS = 4;
 const LENGTHS = [0, 1, 31, 32, 255, 256, 4000, 65_535, 65_536, 200_000];
 
 const ENDINGS = ['read all', 'read all', 'half-close', 'unreadable', 'unreadable', 'leave', 'reset'] as const;
+
+let child: Child | undefined;
+// One that did not end with its test is not to outlive it.
+afterEach(() => child?.stop('SIGKILL'));
 
 interface Script {
   /** What is sent, whole frames but for the end of what is unreadable. */
@@ -166,7 +171,8 @@ describeTransports(({ runtime, transport, kinds }) => {
   const title = `sessions of any kind, for ${SECONDS} s, seed ${SEED}`;
   test(title, { timeout: 60_000 + 2000 * SECONDS }, async () => {
     const listen = kinds.includes('ws') ? 'ws://127.0.0.1:0' : 'tcp://127.0.0.1:0';
-    const server: ServerChild = await startServe(['--transport', transport, '--listen', listen], { runtime });
+    const server = await startServe(['--transport', transport, '--listen', listen], { runtime });
+    child = server.child;
     const { address } = server.ready;
     const quiet = server.child.stderr;
     const watcher = await WireClient.dial(address);
