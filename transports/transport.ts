@@ -126,8 +126,8 @@ export interface Listener {
   readonly files?: FileWriter | undefined;
 }
 
-/** What of a file a write makes durable: nothing, its own bytes, or all that was written to the file up to now. */
-export type Durable = 'nothing' | 'write' | 'file';
+/** What of a file a write makes durable: its own bytes, or all that was written to the file up to now. */
+export type Durable = 'write' | 'file';
 
 /** Files, written and synced without waiting, in the transport's own turns. */
 export interface FileWriter {

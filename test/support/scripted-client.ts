@@ -15,7 +15,7 @@ export let server: ScriptedServer;
 export let timers: ManualTimers;
 /** What the client said of its state. */
 export let states: [ClientState, string | undefined][];
-export let stateWaiters: { state: ClientState; resolve: () => void }[];
+let stateWaiters: { state: ClientState; resolve: () => void }[];
 
 beforeEach(async () => {
   server = await ScriptedServer.start();
@@ -25,6 +25,7 @@ beforeEach(async () => {
 });
 afterEach(() => server.stop());
 
+/** A client of that server, whose time is `timers`. */
 export function open(options: Partial<ClientOptions> = {}): Promise<Client> {
   const transport = createNodeTransport();
   // The client of one test may tell of its end only while the next one runs.
@@ -79,6 +80,7 @@ export async function failure(promise: Promise<unknown>): Promise<RingkvError> {
   throw new Error(`not rejected, but ${JSON.stringify(value)}`);
 }
 
+/** A signal, and what aborts it. */
 export function withAbort(): { signal: AbortSignal; abort: () => void } {
   const controller = new AbortController();
   return { signal: controller.signal, abort: () => controller.abort() };
