@@ -25,17 +25,18 @@ export async function dialWebSocket(address: string, framed = false): Promise<We
   const inbox = new Inbox();
   const closeCode = new Promise<number>((resolve) => socket.once('close', resolve));
   const closed = closeCode.then(() => {});
+  // Before it is open: a server's first message may come with its answer to the request.
+  socket.on('message', (message: Buffer) => {
+    if (framed) inbox.push(header(message.length));
+    inbox.push(message);
+  });
+  socket.once('close', () => inbox.end());
   await new Promise<void>((resolve, reject) => {
     socket.once('open', resolve);
     socket.once('error', reject);
   });
   // A reset is what some tests ask for; `closed` tells of it.
   socket.on('error', () => {});
-  socket.on('message', (message: Buffer) => {
-    if (framed) inbox.push(header(message.length));
-    inbox.push(message);
-  });
-  socket.once('close', () => inbox.end());
   const send = (message: Uint8Array) => socket.send(message);
   return {
     write: framed ? cutFrames(send) : send,
