@@ -97,8 +97,7 @@ async function create(path: string, shards: readonly SlotRange[], segmentBytes: 
 async function checkShards(path: string, shards: readonly SlotRange[]): Promise<void> {
   for (const slots of shards) {
     const directory = shardDirectory(path, slots);
-    const isThere = await stat(directory).catch(() => undefined);
-    if (!isThere || !(await hasLog(new DirectoryDisk(directory)))) {
+    if (!(await isDirectory(directory)) || !(await hasLog(new DirectoryDisk(directory)))) {
       throw new ManifestError(`${directory} has no log, although ${join(path, MANIFEST_NAME)} says that it had one`);
     }
   }
@@ -119,12 +118,23 @@ async function readManifest(path: string): Promise<Manifest | undefined> {
   }
 }
 
-/** Makes a directory whose name is durable. */
+/**
+ * Makes a directory, and those above it that are missing, so that their names are durable. Not by `recursive`, with which Node
+ * 20 never comes to an end where a directory is there and takes nothing, as in /proc.
+ */
 async function makeDirectory(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
-  if (first === undefined) return;
-  for (let made = path; ; made = dirname(made)) {
-    await syncDirectory(dirname(made));
-    if (made === first || dirname(made) === made) break;
+  const parent = dirname(path);
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (await isDirectory(path)) return;
+    if ((error as { code?: unknown }).code !== 'ENOENT' || (await isDirectory(parent))) throw error;
+    await makeDirectory(parent);
+    await mkdir(path);
   }
+  await syncDirectory(parent);
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
 }

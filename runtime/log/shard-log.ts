@@ -2,8 +2,6 @@
  * The log of one shard on its thread: recovered and opened, gone on with segment after segment, compacted when it has grown,
  * and written anew after a failure.
  */
-import { mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { clearTimeout, setTimeout } from 'node:timers';
 import type { Engine } from '../../core/engine/engine.ts';
 import { Committer, type FsyncPolicy, type LogUpkeep } from '../../core/log/committer.ts';
@@ -14,7 +12,7 @@ import { type PreparedSegment, prepareSegment } from '../../core/log/segments.ts
 import type { SnapshotPosition } from '../../core/log/snapshot-format.ts';
 import type { SnapshotFile } from '../../core/log/snapshot-write.ts';
 import type { FileWriter } from '../../transports/transport.ts';
-import { DirectoryDisk, syncDirectory } from '../disk/directory.ts';
+import { DirectoryDisk } from '../disk/directory.ts';
 import { RingCommitFile } from './commit-file.ts';
 import type { LogKeeper } from './keeper.ts';
 
@@ -29,7 +27,7 @@ const CALM_MS = 60_000;
 
 /** Plain data, so that it can be given to a thread. */
 export interface ShardLogSettings {
-  /** The shard's own. It is made if it is not there. */
+  /** The shard's own, which is there. */
   readonly directory: string;
   readonly fsync: FsyncPolicy;
   readonly segmentBytes: number;
@@ -101,8 +99,6 @@ export class ShardLog implements LogUpkeep {
   static async open(settings: ShardLogSettings, surroundings: LogSurroundings): Promise<ShardLog> {
     const { directory, segmentBytes } = settings;
     const { engine, now, report } = surroundings;
-    await mkdir(directory, { recursive: true });
-    await syncDirectory(dirname(directory));
     const disk = new DirectoryDisk(directory);
     const startMs = now();
     const recovered = await recover(disk, engine);

@@ -1,7 +1,7 @@
 /** The data directory: who may have it, and what it must hold. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -53,6 +53,23 @@ test('a log that is gone is missed', async () => {
   await (await openDataDirectory(directory, shards, SEGMENT_BYTES)).lock.release();
   await rm(shardDirectory(directory, shards[1]!), { recursive: true });
   await expect(openExistingDirectory(directory)).rejects.toThrow(ManifestError);
+});
+
+test('where there can be no directory, it says so', async () => {
+  const file = join(directory, 'file');
+  await writeFile(file, '');
+  await symlink(join(directory, 'nowhere'), join(directory, 'dangling'));
+  for (const [path, code] of [
+    [file, 'EEXIST'],
+    [join(file, 'data'), 'ENOTDIR'],
+    [join(directory, 'dangling'), 'EEXIST'],
+    [join(directory, 'dangling', 'data'), 'EEXIST'],
+    // A directory that takes nothing: with `recursive`, Node 20 tried without end.
+    ['/proc/data', 'ENOENT'],
+    ['/proc/self/data/more', 'ENOENT'],
+  ] as const) {
+    await expect(openDataDirectory(path, divideSlots(1)), path).rejects.toMatchObject({ code });
+  }
 });
 
 test('what is no data directory is none', async () => {

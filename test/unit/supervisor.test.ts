@@ -1,6 +1,6 @@
 /** What can go wrong in a server of several shards beside the shards themselves: their threads' starts, and the reports. */
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,9 @@ import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { ALL_SLOTS } from '../../core/slots.ts';
 import { type Client, connect } from '../../runtime/client.ts';
+import { shardDirectory } from '../../runtime/disk/data-directory.ts';
 import { ShardThread } from '../../runtime/shard-thread.ts';
 import { Supervisor, type SupervisorOptions } from '../../runtime/supervisor.ts';
 import { root } from '../support/children.ts';
@@ -127,6 +129,7 @@ test('a thread is not ended while its log is being made durable', async () => {
   const lines: string[] = [];
   vi.stubEnv('RINGKV_TEST_SYNCED', synced);
   vi.stubEnv('RINGKV_TEST_SYNC_MS', '3000');
+  mkdirSync(shardDirectory(folder, ALL_SLOTS));
   const log = { fsync: 'everysec', segmentBytes: 65_536, maxLogBytes: 262_144, snapshotEveryMs: 0 } as const;
   const supervisor = await Supervisor.start({
     ...options,
