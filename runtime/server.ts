@@ -23,7 +23,7 @@ import { resolveEndpoint } from './endpoint.ts';
 import type { EngineName } from './engine.ts';
 import { createKeeper } from './log/keeper.ts';
 import type { DataSettings } from './log/shard-log.ts';
-import { openShard, type Secrets, type ServerLimits, type ShardSettings } from './shard.ts';
+import { type OpenShard, openShard, type Secrets, type ServerLimits, type ShardSettings } from './shard.ts';
 import type { SupervisorOptions } from './supervisor.ts';
 import { loadTls, type TlsFiles } from './tls.ts';
 import { loadTokens, type TokenSources } from './tokens.ts';
@@ -206,7 +206,14 @@ async function serveHere(
 ): Promise<Served> {
   const keeper = log && createKeeper(log, settings.engine, ALL_SLOTS);
   const own = log && { ...log, directory: shardDirectory(log.data, ALL_SLOTS) };
-  const shard = await openShard({ ...settings, log: own }, { ...(keeper && { keeper }), report });
+  let shard: OpenShard;
+  try {
+    shard = await openShard({ ...settings, log: own }, { ...(keeper && { keeper }), report });
+  } catch (error) {
+    // A segment may be in preparation: until that is over, the directory is not another server's.
+    await keeper?.stop();
+    throw error;
+  }
   return {
     addresses: [shard.address],
     info: async () => shard.info(),
