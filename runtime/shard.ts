@@ -160,5 +160,5 @@ function divideLimits(limits: Partial<ServerLimits> = {}) {
 function openLog(settings: ShardLogSettings, engine: Engine, { keeper, report }: LogServices): Promise<ShardLog> {
   if (keeper === undefined || report === undefined)
     throw new TypeError('a log needs a keeper and somebody to report to');
-  return ShardLog.open(settings, { engine, keeper, report, now: Date.now });
+  return ShardLog.open(settings, { engine, keeper, report, now: Date.now, elapsed: () => performance.now() });
 }

@@ -27,7 +27,7 @@ export interface LogUpkeep {
   /** A write or a sync has failed; nothing is recorded until `goOn`. Whoever waited for it is told after this. */
   failed(error: Error): void;
   /** Called with each tick of the shard. */
-  tick(nowMs: number): void;
+  tick(): void;
   /** What INFO tells of the files. */
   info(): Readonly<Record<string, string | number>>;
 }
@@ -108,8 +108,8 @@ export class Committer implements TurnLog {
     this.#settled = this.#log.sequence;
   }
 
-  tick(nowMs: number): void {
-    this.upkeep?.tick(nowMs);
+  tick(): void {
+    this.upkeep?.tick();
     if (this.policy !== 'everysec' || this.#failure !== undefined) return;
     if (this.#isSyncing) this.#isLate = true;
     else this.#syncWritten();

@@ -371,9 +371,8 @@ export class Shard {
     this.ticks++;
     for (const session of this.#sessions) session.tick();
     for (const session of this.#refused) session.tick();
-    const nowMs = this.#options.now();
-    this.engine.sweep(nowMs, SWEEP_PER_TICK);
-    this.#log?.tick(nowMs);
+    this.engine.sweep(this.#options.now(), SWEEP_PER_TICK);
+    this.#log?.tick();
   }
 
   /** What INFO answers. */

@@ -20,7 +20,7 @@ export interface TurnLog {
   /** Bytes recorded and not settled. */
   readonly pendingBytes: number;
   /** Called about every `TICK_MS`. */
-  tick(nowMs: number): void;
+  tick(): void;
   /** What INFO tells of it. */
   info(): Readonly<Record<string, string | number>>;
 }

@@ -128,7 +128,9 @@ async function makeDirectory(path: string): Promise<void> {
     await mkdir(path);
   } catch (error) {
     if (await isDirectory(path)) return;
-    if ((error as { code?: unknown }).code !== 'ENOENT' || (await isDirectory(parent))) throw error;
+    const { code } = error as { code?: unknown };
+    if (code === 'EEXIST') throw new Error(`${path} is no directory`, { cause: error });
+    if (code !== 'ENOENT' || (await isDirectory(parent))) throw error;
     await makeDirectory(parent);
     await mkdir(path);
   }

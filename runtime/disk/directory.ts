@@ -9,6 +9,9 @@ import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import type { CommitFile, Disk, DiskFile } from '../../core/log/disk.ts';
 
+/** What a call of the runtimes takes at most, is less than 2 GiB; a segment that could not be ended may be longer. Unit: bytes. */
+const CALL_BYTES_MAX = 2 ** 30;
+
 const open = promisify(fs.open);
 const close = promisify(fs.close);
 const fsync = promisify(fs.fsync);
@@ -26,11 +29,13 @@ export class DirectoryDisk implements Disk {
 
   async list(): Promise<string[]> {
     const entries = await readdir(this.path, { withFileTypes: true });
-    return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+    // Somebody may have put a link in the place of a file, to have it on another disk.
+    return entries.filter((entry) => entry.isFile() || entry.isSymbolicLink()).map(({ name }) => name);
   }
 
   async open(name: string, { create = false } = {}): Promise<DiskFile> {
-    return new DescriptorFile(name, await open(join(this.path, name), create ? 'wx+' : 'r+'));
+    const path = join(this.path, name);
+    return new DescriptorFile(name, path, await open(path, create ? 'wx+' : 'r+'));
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -64,9 +69,11 @@ export async function syncDirectory(path: string): Promise<void> {
 class DescriptorFile implements DiskFile {
   readonly name: string;
   readonly descriptor: number;
+  readonly #path: string;
 
-  constructor(name: string, descriptor: number) {
+  constructor(name: string, path: string, descriptor: number) {
     this.name = name;
+    this.#path = path;
     this.descriptor = descriptor;
   }
 
@@ -77,7 +84,7 @@ class DescriptorFile implements DiskFile {
   async read(offset: number, into: Uint8Array): Promise<number> {
     let filled = 0;
     while (filled < into.length) {
-      const count = await this.#readSome(into, filled, offset + filled);
+      const count = await this.#readSome(into, filled, offset + filled).catch(this.#fail);
       if (count === 0) break;
       filled += count;
     }
@@ -86,15 +93,17 @@ class DescriptorFile implements DiskFile {
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     let written = 0;
-    while (written < bytes.length) written += await this.#writeSome(bytes, written, offset + written);
+    while (written < bytes.length) {
+      written += await this.#writeSome(bytes, written, offset + written).catch(this.#fail);
+    }
   }
 
   truncate(length: number): Promise<void> {
-    return ftruncate(this.descriptor, length);
+    return ftruncate(this.descriptor, length).catch(this.#fail);
   }
 
   sync(): Promise<void> {
-    return fsync(this.descriptor);
+    return fsync(this.descriptor).catch(this.#fail);
   }
 
   close(): Promise<void> {
@@ -103,7 +112,8 @@ class DescriptorFile implements DiskFile {
 
   #readSome(into: Uint8Array, start: number, position: number): Promise<number> {
     return new Promise((resolve, reject) => {
-      fs.read(this.descriptor, into, start, into.length - start, position, (error, count) => {
+      const length = Math.min(into.length - start, CALL_BYTES_MAX);
+      fs.read(this.descriptor, into, start, length, position, (error, count) => {
         if (error) reject(error);
         else resolve(count);
       });
@@ -112,13 +122,20 @@ class DescriptorFile implements DiskFile {
 
   #writeSome(bytes: Uint8Array, start: number, position: number): Promise<number> {
     return new Promise((resolve, reject) => {
-      fs.write(this.descriptor, bytes, start, bytes.length - start, position, (error, count) => {
+      const length = Math.min(bytes.length - start, CALL_BYTES_MAX);
+      fs.write(this.descriptor, bytes, start, length, position, (error, count) => {
         if (error) reject(error);
         else if (count === 0) reject(new NothingWrittenError());
         else resolve(count);
       });
     });
   }
+
+  /** The system names no file where it was given a descriptor. */
+  readonly #fail = (error: Error): never => {
+    error.message += ` '${this.#path}'`;
+    throw error;
+  };
 }
 
 /**
@@ -150,7 +167,8 @@ export class DescriptorCommitFile implements CommitFile {
 
 function writeAllSync(descriptor: number, offset: number, bytes: Uint8Array): void {
   for (let written = 0; written < bytes.length; ) {
-    const count = fs.writeSync(descriptor, bytes, written, bytes.length - written, offset + written);
+    const length = Math.min(bytes.length - written, CALL_BYTES_MAX);
+    const count = fs.writeSync(descriptor, bytes, written, length, offset + written);
     if (count === 0) throw new NothingWrittenError();
     written += count;
   }

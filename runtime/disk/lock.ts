@@ -80,10 +80,19 @@ export async function localHolder(directory: string): Promise<number | undefined
   return isSeenBy(await describeProcess(), claim) && (await isRunning(claim)) ? claim.pid : undefined;
 }
 
+/** Whether a process does something of its own at a signal, which most signals else end it with; undefined where there is no `/proc`. */
+export async function takesSignal(pid: number, signal: number): Promise<boolean | undefined> {
+  const status = await readText(`/proc/${pid}/status`);
+  const [, caught] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(status ?? '') ?? [];
+  return caught === undefined ? undefined : ((BigInt(`0x${caught}`) >> BigInt(signal - 1)) & 1n) === 1n;
+}
+
 async function take(directory: string, path: string, own: string, token: string): Promise<void> {
   // The lock appears with all its content, or not at all.
   const draft = `${path}.${token}.draft`;
-  await writeFile(draft, own, { flag: 'wx' });
+  await writeFile(draft, own, { flag: 'wx' }).catch((error: Error) => {
+    throw new Error(`can't lock ${directory}: ${error.message}`, { cause: error });
+  });
   try {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       if ((await linked(draft, path)) || (await takenOver(directory, draft, path))) return;

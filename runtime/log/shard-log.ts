@@ -6,6 +6,7 @@ import { clearTimeout, setTimeout } from 'node:timers';
 import type { Engine } from '../../core/engine/engine.ts';
 import { Committer, type FsyncPolicy, type LogUpkeep } from '../../core/log/committer.ts';
 import { startOver } from '../../core/log/compaction.ts';
+import { SEGMENT_HEADER_BYTES } from '../../core/log/format.ts';
 import { Log, type LogBatch, type LogSegment } from '../../core/log/log.ts';
 import { type Recovered, recover } from '../../core/log/recovery.ts';
 import { type PreparedSegment, prepareSegment } from '../../core/log/segments.ts';
@@ -49,7 +50,10 @@ export interface LogSurroundings {
   readonly keeper: LogKeeper;
   /** Told, in one line, of what an operator has to know. */
   readonly report: (line: string) => void;
+  /** The time of records. Unit: milliseconds since 1970. */
   readonly now: () => number;
+  /** A time that is never set, for pauses and intervals. Unit: milliseconds. */
+  readonly elapsed: () => number;
 }
 
 /** What the transport gives, once it listens. */
@@ -98,13 +102,13 @@ export class ShardLog implements LogUpkeep {
    */
   static async open(settings: ShardLogSettings, surroundings: LogSurroundings): Promise<ShardLog> {
     const { directory, segmentBytes } = settings;
-    const { engine, now, report } = surroundings;
+    const { engine, elapsed, report } = surroundings;
     const disk = new DirectoryDisk(directory);
-    const startMs = now();
+    const startMs = elapsed();
     const recovered = await recover(disk, engine);
-    const recoveryMs = now() - startMs;
+    const recoveryMs = Math.round(elapsed() - startMs);
     for (const line of recoveryLines(directory, recovered)) report(line);
-    const segment = await prepareSegment(disk, recovered.nextSegment, segmentBytes);
+    const segment = await prepareFirst(disk, recovered.nextSegment, segmentBytes);
     return new ShardLog(settings, surroundings, { disk, recovered, recoveryMs, segment });
   }
 
@@ -133,7 +137,7 @@ export class ShardLog implements LogUpkeep {
     this.#endedIndex = segment.index - 1;
     this.#endedBytes = recovered.logBytes;
     this.#lastSnapshot = recovered.snapshot;
-    this.#lastSnapshotMs = surroundings.now();
+    this.#lastSnapshotMs = surroundings.elapsed();
     this.#log = new Log(this.#open(segment), recovered.position, this.#disk.crc32);
     this.committer = new Committer(this.#log, settings.fsync);
     this.committer.upkeep = this;
@@ -152,24 +156,25 @@ export class ShardLog implements LogUpkeep {
   /** Makes a snapshot of everything up to now, in the background. */
   snapshot(): void {
     this.#isSnapshotDue = true;
-    this.#upkeep(this.#surroundings.now());
+    this.#upkeep();
   }
 
   segmentEnded({ segment, offset, bytes }: LogBatch): void {
     this.#endedIndex = segment.index;
     this.#endedBytes += offset + bytes.length;
     this.#compactWhenEnded();
-    this.#upkeep(this.#surroundings.now());
+    this.#upkeep();
   }
 
-  tick(nowMs: number): void {
+  tick(): void {
+    const nowMs = this.#surroundings.elapsed();
     const { maxLogBytes, snapshotEveryMs } = this.#settings;
     const isOld = snapshotEveryMs > 0 && nowMs - this.#lastSnapshotMs >= snapshotEveryMs;
     if (isOld) this.#lastSnapshotMs = nowMs;
     // What is too long already gets shorter with the snapshot that is being made.
     const isLong = this.#cut === undefined && this.#bytes > maxLogBytes;
     if (isOld || isLong) this.#isSnapshotDue = true;
-    this.#upkeep(nowMs);
+    this.#upkeep();
   }
 
   failed(error: Error): void {
@@ -210,8 +215,9 @@ export class ShardLog implements LogUpkeep {
   }
 
   /** Does what is due, as far as it can be done now. */
-  #upkeep(nowMs: number): void {
-    if (this.#isClosed || this.committer.failure !== undefined || nowMs < this.#nextTryMs) return;
+  #upkeep(): void {
+    if (this.#isClosed || this.committer.failure !== undefined) return;
+    if (this.#surroundings.elapsed() < this.#nextTryMs) return;
     this.#prepareNext();
     // It waits for the next segment to be prepared, if this one has records.
     if (!this.#isSnapshotDue || this.#cut !== undefined || !this.#log.endSegment()) return;
@@ -236,7 +242,7 @@ export class ShardLog implements LogUpkeep {
         }
         log.addSegment(segment);
         this.#succeeded();
-        this.#upkeep(this.#surroundings.now());
+        this.#upkeep();
       },
       (error: Error) => {
         this.#isPreparing = false;
@@ -274,7 +280,7 @@ export class ShardLog implements LogUpkeep {
 
   #snapshotMade(snapshot: SnapshotFile): void {
     this.#lastSnapshot = snapshot;
-    this.#lastSnapshotMs = this.#surroundings.now();
+    this.#lastSnapshotMs = this.#surroundings.elapsed();
     this.#snapshots++;
   }
 
@@ -283,12 +289,12 @@ export class ShardLog implements LogUpkeep {
     if (this.#isClosed) return;
     const pauseMs = this.#pauseMs();
     this.#surroundings.report(`${what}, which is tried again in ${pauseMs} ms: ${error.message}`);
-    this.#nextTryMs = this.#surroundings.now() + pauseMs;
+    this.#nextTryMs = this.#surroundings.elapsed() + pauseMs;
   }
 
   /** How long to wait after a failure. */
   #pauseMs(): number {
-    const nowMs = this.#surroundings.now();
+    const nowMs = this.#surroundings.elapsed();
     if (nowMs - this.#troubleMs > CALM_MS) this.#retryMs = RETRY_FIRST_MS;
     this.#troubleMs = nowMs;
     const pauseMs = this.#retryMs;
@@ -309,7 +315,7 @@ export class ShardLog implements LogUpkeep {
 
   /** Writes the whole state to new files, and goes on in them: what became of the old ones does not matter then. */
   async #startOver(): Promise<void> {
-    const { engine, now, report } = this.#surroundings;
+    const { engine, elapsed, report } = this.#surroundings;
     // A segment is being prepared, or old files are being read: their directory is another's for that long.
     if (this.#isPreparing || this.#isCompacting) {
       this.#startOverLater();
@@ -317,7 +323,7 @@ export class ShardLog implements LogUpkeep {
     }
     const unattend = this.#transport.attend?.();
     const { position } = this.#log;
-    const startMs = now();
+    const startMs = elapsed();
     try {
       const { segment, snapshot } = await startOver(this.#disk, engine, position, this.#lastIndex + 1, {
         segmentBytes: this.#settings.segmentBytes,
@@ -328,14 +334,16 @@ export class ShardLog implements LogUpkeep {
       this.#endedIndex = segment.index - 1;
       this.#log = new Log(this.#open(segment), position, this.#disk.crc32);
       this.#endedBytes = 0;
-      this.#troubleMs = now();
+      this.#troubleMs = elapsed();
       // What was to be in a snapshot is in this one.
       this.#cut = undefined;
       this.#isSnapshotDue = false;
       this.#snapshotMade(snapshot);
       this.#succeeded();
       this.committer.goOn(this.#log);
-      report(`the log in ${this.#disk.path} goes on: everything was written anew in ${now() - startMs} ms`);
+      report(
+        `the log in ${this.#disk.path} goes on: everything was written anew in ${Math.round(elapsed() - startMs)} ms`,
+      );
       this.#prepareNext();
     } catch (error) {
       // The first failure was told of, and INFO says that the shard only reads.
@@ -345,6 +353,19 @@ export class ShardLog implements LogUpkeep {
     } finally {
       unattend?.();
     }
+  }
+}
+
+/**
+ * What the log goes on in. On a full disk a segment without room for records will do: what was stored can be read then, and writes
+ * answer `LOG` until there is space.
+ */
+async function prepareFirst(disk: DirectoryDisk, index: number, sizeBytes: number): Promise<PreparedSegment> {
+  try {
+    return await prepareSegment(disk, index, sizeBytes);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'ENOSPC') throw error;
+    return prepareSegment(disk, index, SEGMENT_HEADER_BYTES);
   }
 }
 

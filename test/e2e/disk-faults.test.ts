@@ -202,10 +202,16 @@ describe.skipIf(!isRoot)(`a full disk${isRoot ? '' : ' (needs root, to mount one
       ]);
       // The reply may be there before the line, which goes through another thread.
       await expect.poll(() => child.stderr).toMatch(/has failed \(.*(ENOSPC|os error 28)/);
-      execFileSync('mount', ['-o', 'remount,size=64m', data]);
-      await setAgain(client, 'after');
       await client.close();
       await child.stop('SIGKILL');
+      // With space for a lock, and none for another segment, what is there can still be read.
+      execFileSync('mount', ['-o', 'remount,size=2080k', data]);
+      const full = await serve(['--data', data, '--fsync', fsync, '--transport', transport], { runtime });
+      expect(await full.client.call([Op.GET, 'key-0'])).toEqual([value]);
+      execFileSync('mount', ['-o', 'remount,size=64m', data]);
+      await setAgain(full.client, 'after');
+      await full.client.close();
+      await full.child.stop('SIGKILL');
       const again = await serve(['--data', data], { runtime });
       const keys = Array.from({ length: acknowledged + 1 }, (_, i) => [Op.HAS, `key-${i}`]);
       const results = await again.client.call(...keys, [Op.GET, 'after']);

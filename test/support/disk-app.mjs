@@ -1,7 +1,8 @@
 // What a test has each runtime do with the disk on real files. Arguments: the directory, and what to do there.
 
 import { Buffer } from 'node:buffer';
-import { statSync } from 'node:fs';
+import { statSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import process from 'node:process';
 
 const { DirectoryDisk } = await import('../../dist/runtime/disk/directory.js');
@@ -63,6 +64,8 @@ const tasks = {
     check((await file.read(1000, read)) === bytes.length, 'a read at the end tells how much there was');
     check(Buffer.compare(read.subarray(0, bytes.length), bytes) === 0, 'what was written is not what is read');
     check((await file.read(5_000_000, read)) === 0, 'a read behind the end');
+    const huge = new Uint8Array(2 ** 31 + 4096);
+    check((await file.read(0, huge)) === 3_001_000, 'a read of more than a call of the runtimes takes');
     await file.truncate(2000);
     await file.truncate(4000);
     await file.read(0, read);
@@ -75,7 +78,9 @@ const tasks = {
     await file.close();
     await disk.rename('one', 'two');
     await disk.syncDirectory();
-    check((await disk.list()).join() === 'two', 'the names');
+    symlinkSync('two', join(directory, 'link'));
+    check((await disk.list()).sort().join() === 'link,two', 'the names');
+    await disk.remove('link');
     await disk.remove('two');
     check((await disk.list()).length === 0, 'a removed file is there');
   },

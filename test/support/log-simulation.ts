@@ -159,7 +159,7 @@ export class Simulation implements LogUpkeep {
       this.#nowMs += random.pick([0, 0, 1, 5, 100]);
       if (this.#committer.failure === undefined) this.#turn();
       if (random.chance(0.5)) this.#committer.commit();
-      if (random.chance(0.1)) this.#committer.tick(this.#nowMs);
+      if (random.chance(0.1)) this.#committer.tick();
       if (random.chance(0.6)) this.#syncs.shift()?.();
       this.#prepare();
       if (random.chance(0.1)) this.#compact();

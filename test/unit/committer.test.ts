@@ -47,7 +47,7 @@ test('a log goes on while a write and a sync are under way on the one before, wh
   };
   change();
   files.commits.shift()!.done();
-  committer.tick(1000);
+  committer.tick();
   change();
   const [sync, write] = files.commits.splice(0);
   sync!.done(new Error('a sync failed'));
