@@ -7,7 +7,7 @@ import type { Context } from './cli.ts';
 import { CommandError, messageOf, signalExitCode, usageError } from './errors.ts';
 
 /** Signals that are passed on to the program. It merges those that a terminal has given it as well. */
-const FORWARDED: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
+const FORWARDED: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'];
 
 /**
  * Runs this program with its same arguments under the runtime `name`, its input and output being ours, and resolves to

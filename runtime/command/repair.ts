@@ -57,6 +57,10 @@ async function isAgreed(): Promise<boolean> {
   const lines = createInterface({ input: process.stdin, output: process.stdout });
   try {
     return (await lines.question('Do it? Type "yes": ')).trim() === 'yes';
+  } catch {
+    // Ctrl-C, or the end of what is typed.
+    process.stdout.write('\n');
+    return false;
   } finally {
     lines.close();
   }

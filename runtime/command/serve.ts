@@ -27,7 +27,9 @@ export async function serve({ transport: name, ...given }: ServeOptions, runtime
     throw usageError(`transport ${transport.name} can't run here: it ${availability.reason}; ${availability.remedy}`);
   }
   const stopped = stopSignal(runtime);
-  const server = await startServer(options).catch((error: unknown) => {
+  const starting = startServer(options);
+  takeWishes(runtime, starting);
+  const server = await starting.catch((error: unknown) => {
     throw new CommandError(messageOf(error));
   });
   if (server.data === undefined) {
@@ -38,22 +40,31 @@ export async function serve({ transport: name, ...given }: ServeOptions, runtime
       `runtime=${runtime.name}/${runtime.version} engine=${server.engine} pid=${runtime.pid}` +
       `${shardsField(server)}${dataFields(server, given)}\n`,
   );
-  reloadOnHangUp(runtime, server);
-  runtime.onSignal('SIGUSR2', () => server.snapshot());
   await stopped;
   await server.close();
   return ExitCode.OK;
 }
 
-/** SIGHUP has the tokens read anew; if they can't be, one line says so and the old ones stay. */
-function reloadOnHangUp(runtime: Runtime, server: Server): void {
+/**
+ * SIGUSR2 begins a snapshot. SIGHUP has tokens and certificates read anew; if they can't be, one line says so and the old ones stay. What comes
+ * while the server still reads its log is done once it serves: a signal that nobody takes would end the process.
+ */
+function takeWishes(runtime: Runtime, starting: Promise<Server>): void {
   const tell = (line: string): boolean => process.stderr.write(`ringkv: ${line}\n`);
-  runtime.onSignal('SIGHUP', () => {
-    server.reload().then(
-      () => tell('SIGHUP: read anew what is in files'),
-      (error: unknown) => tell(`SIGHUP: nothing is changed, for ${messageOf(error)}`),
-    );
-  });
+  const once = (wish: (server: Server) => void) => (): void => void starting.then(wish, () => {});
+  runtime.onSignal(
+    'SIGUSR2',
+    once((server) => server.snapshot()),
+  );
+  runtime.onSignal(
+    'SIGHUP',
+    once((server) => {
+      server.reload().then(
+        () => tell('SIGHUP: read anew what is in files'),
+        (error: unknown) => tell(`SIGHUP: nothing is changed, for ${messageOf(error)}`),
+      );
+    }),
+  );
 }
 
 function choose(runtime: Runtime, listen: string | undefined): TransportName {

@@ -2,14 +2,16 @@
  * What was acknowledged is there again: servers on real files, killed in the middle of their work, on every runtime and
  * transport and under every policy. `RINGKV_KILL_ROUNDS` says how many rounds there are in all, 20 by default.
  */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { FSYNC_POLICIES } from '../../core/log/committer.ts';
 import { Op } from '../../core/protocol.ts';
+import { startServer } from '../../runtime/server.ts';
 import { describeCells } from '../support/cells.ts';
-import { type Child, runtimes } from '../support/children.ts';
+import { type Child, runtimes, startChild } from '../support/children.ts';
 import { type RunOptions, run, type ServerChild, startServe } from '../support/command.ts';
 import { Counting, temporaryDirectory } from '../support/data.ts';
 import { request, WireClient } from '../support/wire.ts';
@@ -28,6 +30,10 @@ const children: Child[] = [];
 afterEach(async () => {
   await Promise.all(children.splice(0).map((child) => child.stop('SIGKILL')));
 });
+
+function snapshotsIn(data: string): string[] {
+  return readdirSync(data, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.snapshot'));
+}
 
 async function serve(args: readonly string[], options: RunOptions = {}): Promise<ServerChild> {
   const server = await startServe(args.includes('--max-log') ? args : [...SMALL_LOG, ...args], options);
@@ -185,12 +191,47 @@ describe('a server with data', () => {
     const asked = await run(['snapshot', '--data', data]);
     expect(asked).toMatchObject({ code: 0, stderr: '' });
     expect(asked.stdout).toContain(`process id ${child.pid}`);
-    const snapshots = (): string[] =>
-      readdirSync(data, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.snapshot'));
-    while (snapshots().length === 0) await client.call([Op.INFO]);
+    while (snapshotsIn(data).length === 0) await client.call([Op.INFO]);
     await client.close();
     await child.stop();
     const nobody = await run(['snapshot', '--data', data]);
     expect(nobody).toMatchObject({ code: 1, stderr: `ringkv: no server of this machine uses ${data}\n` });
+    const unreadable = await run(['snapshot', '--data', '/dev/null']);
+    expect(unreadable).toMatchObject({ code: 1, stderr: expect.stringMatching(/^ringkv: can't ask .*ENOTDIR.*\n$/) });
+  });
+
+  test.each(runtimes())('a wish that comes while $name starts is kept until it serves', async (runtime) => {
+    const data = join(folder, `early-${runtime.name}`);
+    const first = await serve(['--data', data], { runtime });
+    const client = await WireClient.dial(first.ready.address);
+    await client.call([Op.SET, 'k', 1]);
+    await client.close();
+    await first.child.stop('SIGKILL');
+    const child = startChild(runtime, 'dist/ringkv.js', ['serve', '--listen', 'tcp://127.0.0.1:0', '--data', data]);
+    children.push(child);
+    const ready = child.waitForLine(/ ready /);
+    let isOver = false;
+    void ready
+      .catch(() => {})
+      .finally(() => {
+        isOver = true;
+      });
+    // Before that nobody knows its process id.
+    const isLocked = (): boolean => readFileSync(join(data, 'lock'), 'utf8').includes(`"pid":${child.pid},`);
+    while (!isOver) {
+      if (isLocked()) process.kill(child.pid, 'SIGUSR2');
+      await sleep(1);
+    }
+    await ready;
+    await expect.poll(() => snapshotsIn(data), { timeout: 5000 }).toHaveLength(1);
+    expect(await child.stop()).toBe(0);
+  });
+
+  test('asks no program for one that would end by it, though it has the directory', async () => {
+    const data = join(folder, 'embedded');
+    await using _ = await startServer({ listen: 'tcp://127.0.0.1:0', data, transport: 'node' });
+    const refused = await run(['snapshot', '--data', data]);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/^ringkv: process \d+ uses .* calls its snapshot\(\)\n$/);
   });
 });
