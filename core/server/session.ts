@@ -54,7 +54,8 @@ export class Session implements ConnectionHandler {
   /** Bytes of the frames that were executed before it had said who it is. */
   #strangerBytes = 0;
   // When things began, in ticks of the shard.
-  readonly #openedTick: number;
+  /** Since when nobody knows who the peer is, if that is so. */
+  #strangerTick: number;
   #heardTick: number;
   #restTick = 0;
   #refusedTick = 0;
@@ -67,7 +68,7 @@ export class Session implements ConnectionHandler {
     this.#shard = shard;
     this.#connection = connection;
     this.access = shard.guard === undefined ? Access.FULL : Access.NONE;
-    this.#openedTick = shard.ticks;
+    this.#strangerTick = shard.ticks;
     this.#heardTick = shard.ticks;
   }
 
@@ -93,8 +94,13 @@ export class Session implements ConnectionHandler {
     const { guard } = this.#shard;
     if (guard === undefined) this.access = Access.FULL;
     else {
+      const wasKnown = this.access !== Access.NONE;
       this.#grant = this.#grant === undefined ? undefined : guard.renew(this.#grant);
       this.access = this.#grant?.access ?? Access.NONE;
+      if (!wasKnown || this.access !== Access.NONE) return;
+      // It may bring another token, as if it had just come.
+      this.#strangerTick = this.#shard.ticks;
+      this.#strangerBytes = 0;
     }
   }
 
@@ -118,7 +124,7 @@ export class Session implements ConnectionHandler {
     } else if (
       this.access === Access.NONE &&
       this.#grant === undefined &&
-      this.#hasPassed(limits.authMs, this.#openedTick)
+      this.#hasPassed(limits.authMs, this.#strangerTick)
     ) {
       this.#refuseStranger(`not authenticated within ${limits.authMs} ms`);
     } else if (this.#rest !== undefined && !this.#blocked && this.#hasPassed(limits.frameMs, this.#restTick)) {

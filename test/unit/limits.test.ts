@@ -149,6 +149,23 @@ describe('who it is', () => {
     }
   });
 
+  test('is to be told anew in the same time by whose token is gone', () => {
+    const shard = createShard({ guard });
+    const [changing, silent] = [connected(shard), connected(shard)];
+    for (const { call } of [changing, silent]) call([Op.AUTH, TOKEN]);
+    wait(shard, 3 * shard.limits.authMs);
+    shard.guard = createGuard(parseTokens(READER, 'tokens'));
+    wait(shard, shard.limits.authMs - 2 * TICK_MS);
+    expect(changing.call([Op.GET, 'k'], [Op.AUTH, READER], [Op.GET, 'k'])).toEqual([
+      auth('not authenticated'),
+      true,
+      null,
+    ]);
+    wait(shard, 2 * TICK_MS);
+    expect(silent.pipe.replies()).toEqual([auth('not authenticated within 5000 ms')]);
+    expect([silent.pipe.state, changing.pipe.state]).toEqual(['ended', 'open']);
+  });
+
   test('is to be told in time', () => {
     const shard = createShard({ guard });
     const [silent, known] = [connected(shard), connected(shard)];
