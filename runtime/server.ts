@@ -162,8 +162,11 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     throw error;
   }
   const closeOnce = async (graceMs: number): Promise<void> => {
-    await served.close(graceMs);
-    await directory?.lock.release();
+    try {
+      await served.close(graceMs);
+    } finally {
+      await directory?.lock.release();
+    }
   };
   let closed: Promise<void> | undefined;
   const close = (graceMs: number = DEFAULT_CLOSE_GRACE_MS): Promise<void> => {
@@ -194,6 +197,7 @@ function dataSettings(options: ServerOptions): DataSettings | undefined {
   if (!(maxLogBytes >= MAX_LOG_BYTES_MIN)) {
     throw new RangeError(`maxLogBytes is ${maxLogBytes}; it must be at least ${MAX_LOG_BYTES_MIN}`);
   }
+  if (!(snapshotEveryMs >= 0)) throw new RangeError(`snapshotEveryMs is ${snapshotEveryMs}; it must be at least 0`);
   const segmentBytes = Math.min(DEFAULT_SEGMENT_BYTES, Math.floor(maxLogBytes / SEGMENTS_OF_LOG));
   return { data: resolve(data), fsync, segmentBytes, maxLogBytes, snapshotEveryMs };
 }
@@ -217,11 +221,14 @@ async function serveHere(
   return {
     addresses: [shard.address],
     info: async () => shard.info(),
-    setSecrets: (secrets) => shard.setSecrets(secrets),
+    setSecrets: async (secrets) => shard.setSecrets(secrets),
     snapshot: () => shard.snapshot(),
     async close(graceMs) {
-      await shard.close(graceMs);
-      await keeper?.stop();
+      try {
+        await shard.close(graceMs);
+      } finally {
+        await keeper?.stop();
+      }
     },
   };
 }
@@ -235,7 +242,7 @@ async function serveInThreads(options: SupervisorOptions): Promise<Served> {
 interface Served {
   readonly addresses: readonly string[];
   info(): Promise<Readonly<Record<string, string | number>>>;
-  setSecrets(secrets: Secrets): void;
+  setSecrets(secrets: Secrets): Promise<void>;
   snapshot(): void;
   close(graceMs: number): Promise<void>;
 }

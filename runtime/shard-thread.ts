@@ -12,7 +12,7 @@ import { startWorker, type WorkerThread } from './workers.ts';
 export type ShardOrder =
   | { readonly kind: 'map'; readonly map: ShardMap }
   | { readonly kind: 'info'; readonly id: number }
-  | { readonly kind: 'secrets'; readonly secrets: Secrets }
+  | { readonly kind: 'secrets'; readonly id: number; readonly secrets: Secrets }
   | { readonly kind: 'snapshot' }
   | { readonly kind: 'done'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'undone'; readonly id: number; readonly message: string }
@@ -24,13 +24,17 @@ export type ShardReport =
   | { readonly kind: 'mapped' }
   | { readonly kind: 'failed'; readonly message: string }
   | { readonly kind: 'info'; readonly id: number; readonly info: Info<string | number> }
+  | { readonly kind: 'secrets'; readonly id: number; readonly refusal: string | undefined }
   | { readonly kind: 'task'; readonly id: number; readonly task: KeeperTask }
   | { readonly kind: 'line'; readonly line: string }
   | { readonly kind: 'syncing' }
   | { readonly kind: 'closed' };
 
-/** How long a shard may take to tell its figures before they are given without it. Unit: milliseconds. */
-export const INFO_TIMEOUT_MS = 2000;
+/** Those that answer a question. */
+type ShardAnswer = Extract<ShardReport, { readonly kind: 'info' | 'secrets' }>;
+
+/** How long a shard may take to answer before it is gone on without it. Unit: milliseconds. */
+export const ANSWER_TIMEOUT_MS = 2000;
 
 /** What a shard may take beyond the time of grace to be closed, before its thread is ended all the same. Unit: milliseconds. */
 const CLOSE_SLACK_MS = 1000;
@@ -57,8 +61,8 @@ export class ShardThread {
   readonly #name: string;
   readonly #services: ShardThreadServices;
   readonly #thread: WorkerThread<ShardOrder>;
-  /** Who asked for INFO and has no answer, by the number of the question. */
-  readonly #asking = new Map<number, (info: Info<string | number> | undefined) => void>();
+  /** Who asked something and has no answer, by the number of the question. */
+  readonly #asking = new Map<number, (answer: ShardAnswer | undefined) => void>();
   #questions = 0;
   #failure: Error | undefined;
   #onSyncing: (() => void) | undefined;
@@ -95,7 +99,8 @@ export class ShardThread {
             void this.#thread.terminate();
             return;
           case 'info':
-            this.#asking.get(report.id)?.(report.info);
+          case 'secrets':
+            this.#asking.get(report.id)?.(report);
             return;
           case 'task':
             void this.#do(report.id, services.keeper!.do(report.task));
@@ -131,25 +136,19 @@ export class ShardThread {
     });
   }
 
-  /** What the shard's INFO answers; undefined when its thread has ended, or does not answer within `INFO_TIMEOUT_MS`. */
+  /** What the shard's INFO answers; undefined when its thread has ended, or does not answer within `ANSWER_TIMEOUT_MS`. */
   async info(): Promise<Info<string | number> | undefined> {
-    if (this.#hasEnded) return undefined;
-    const id = this.#questions++;
-    return new Promise((resolve) => {
-      const answer = (info: Info<string | number> | undefined): void => {
-        clearTimeout(timer);
-        this.#asking.delete(id);
-        resolve(info);
-      };
-      const timer = setTimeout(answer, INFO_TIMEOUT_MS, undefined);
-      this.#asking.set(id, answer);
-      this.#post({ kind: 'info', id });
-    });
+    const answer = await this.#ask((id) => ({ kind: 'info', id }));
+    return answer?.kind === 'info' ? answer.info : undefined;
   }
 
-  /** Gives the shard others than before. */
-  setSecrets(secrets: Secrets): void {
-    if (!this.#hasEnded) this.#post({ kind: 'secrets', secrets });
+  /**
+   * Gives the shard others than before. Rejects when it can't use them, and has those that it had. Who has not answered within
+   * `ANSWER_TIMEOUT_MS` has much to do, and takes them then.
+   */
+  async setSecrets(secrets: Secrets): Promise<void> {
+    const answer = await this.#ask((id) => ({ kind: 'secrets', id, secrets }));
+    if (answer?.kind === 'secrets' && answer.refusal !== undefined) throw new Error(answer.refusal);
   }
 
   /**
@@ -196,6 +195,22 @@ export class ShardThread {
       (error: Error) => ({ kind: 'undone', id, message: error.message }),
     );
     if (!this.#hasEnded) this.#post(order);
+  }
+
+  /** Undefined when the thread has ended, or does not answer in time. */
+  async #ask(order: (id: number) => ShardOrder): Promise<ShardAnswer | undefined> {
+    if (this.#hasEnded) return undefined;
+    const id = this.#questions++;
+    return new Promise((resolve) => {
+      const answer = (given: ShardAnswer | undefined): void => {
+        clearTimeout(timer);
+        this.#asking.delete(id);
+        resolve(given);
+      };
+      const timer = setTimeout(answer, ANSWER_TIMEOUT_MS, undefined);
+      this.#asking.set(id, answer);
+      this.#post(order(id));
+    });
   }
 
   #post(order: ShardOrder): void {

@@ -10,6 +10,16 @@ const LAST_ROUNDS = 4;
 
 const { data, post, onOrder } = thisWorker<ShardSettings, ShardOrder, ShardReport>();
 
+/** The message of what is thrown: it would end the thread, with all that its shard holds. */
+function refusalOf(doing: () => void): string | undefined {
+  try {
+    doing();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
 try {
   const keeper = new RemoteKeeper((id, task) => post({ kind: 'task', id, task }));
   const report = (line: string): void => post({ kind: 'line', line });
@@ -24,7 +34,7 @@ try {
         post({ kind: 'info', id: order.id, info: shard.info() });
         return;
       case 'secrets':
-        shard.setSecrets(order.secrets);
+        post({ kind: 'secrets', id: order.id, refusal: refusalOf(() => shard.setSecrets(order.secrets)) });
         return;
       case 'snapshot':
         shard.snapshot();

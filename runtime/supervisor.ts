@@ -80,17 +80,30 @@ export class Supervisor {
 
   /**
    * The figures of all shards, added up. One that has died and was not started again yet is missing, and so is one that does
-   * not answer within `INFO_TIMEOUT_MS`.
+   * not answer within `ANSWER_TIMEOUT_MS`.
    */
   async info(): Promise<Info<string | number>> {
     const infos = await Promise.all(this.#threads.map((thread) => thread.info()));
     return addUpInfo(infos.filter((info) => info !== undefined));
   }
 
-  /** Gives all shards others than before, and those that are started again. */
-  setSecrets(secrets: Secrets): void {
+  /**
+   * Gives all shards others than before, and those that are started again. Rejects when one can't use them; then all have those
+   * that they had.
+   */
+  async setSecrets(secrets: Secrets): Promise<void> {
+    const before = this.#secrets;
+    const threads = [...this.#threads];
+    try {
+      await Promise.all(threads.map((thread) => thread.setSecrets(secrets)));
+    } catch (error) {
+      await Promise.all(threads.map((thread) => before && thread.setSecrets(before)));
+      throw error;
+    }
     this.#secrets = secrets;
-    for (const thread of this.#threads) thread.setSecrets(secrets);
+    // Those that were started again meanwhile got what was right before.
+    const newer = this.#threads.filter((thread) => !threads.includes(thread));
+    await Promise.all(newer.map((thread) => thread.setSecrets(secrets)));
   }
 
   /** Begins a snapshot of each shard. */

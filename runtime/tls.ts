@@ -16,9 +16,9 @@ export function loadTls({ tlsCert, tlsKey, tlsCa }: TlsFiles): TlsSecrets | unde
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw new Error('a certificate and its key go together: --tls-cert and --tls-key');
   }
-  const cert = tlsCert && readPem(tlsCert, 'certificate', (pem) => new X509Certificate(pem));
+  const cert = tlsCert && readPem(tlsCert, 'certificate', parseCertificates);
   const key = tlsKey && readPem(tlsKey, 'private key', (pem) => createPrivateKey(pem));
-  const ca = tlsCa && readPem(tlsCa, 'certificate', (pem) => new X509Certificate(pem));
+  const ca = tlsCa && readPem(tlsCa, 'certificate', parseCertificates);
   if (cert && key && !new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
     throw new Error(`the key in ${tlsKey} is not that of the certificate in ${tlsCert}`);
   }
@@ -30,7 +30,16 @@ function readPem(path: string, what: string, parse: (pem: string) => unknown): s
   try {
     parse(pem);
   } catch (cause) {
-    throw new Error(`${path} holds no ${what} in PEM`, { cause });
+    throw new Error(`${path} holds no ${what} in PEM, or not all of it`, { cause });
   }
   return pem;
+}
+
+/** Throws when there is none, and when any is no certificate: of a file, TLS would take those before it, or on Deno none at all. */
+function parseCertificates(pem: string): void {
+  const blocks = [...pem.matchAll(/-----BEGIN ([^-]+)-----.*?-----END \1-----/gs)];
+  const certificates = blocks.filter(([, label]) => label === 'CERTIFICATE');
+  if (certificates.length === 0) throw new Error('no certificate begins there');
+  if (blocks.length !== pem.split('-----BEGIN').length - 1) throw new Error('something has no end');
+  for (const [block] of certificates) new X509Certificate(block);
 }

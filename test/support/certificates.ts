@@ -18,10 +18,15 @@ export function serverCertificate(): { readonly cert: string; readonly key: stri
   return { cert: join(folder, 'server.pem'), key: join(folder, 'server.key') };
 }
 
-/** Makes `name.pem` and `name.key` in `folder`, for this machine, signed by `ca` of the same folder, or by itself as an authority. */
-export function certify(folder: string, name: string, ca?: string): void {
+const EC_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
+
+/**
+ * Makes `name.pem` and `name.key` in `folder`, for this machine, signed by `ca` of the same folder, or by itself as an authority.
+ * `newKey`: what openssl is told about the key.
+ */
+export function certify(folder: string, name: string, ca?: string, newKey: readonly string[] = EC_KEY): void {
   const openssl = (...args: readonly string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', `${name}.key`];
+  const key = [...newKey, '-nodes', '-keyout', `${name}.key`];
   const subject = ['-subj', `/CN=${name}`];
   if (ca === undefined) {
     openssl('req', '-x509', ...key, '-out', `${name}.pem`, ...subject, '-days', '2');
