@@ -75,6 +75,8 @@ class DenoTransport implements Transport {
         conn = await server.accept();
       } catch (error) {
         if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
+        // Who came has reset the connection already, which is no reason to let others wait.
+        if (isPeerGone(error)) continue;
         // No descriptor left, say: those that are connected go on, and may free one.
         await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
         continue;
@@ -332,6 +334,12 @@ class DenoConnection implements ServedConnection {
       this.#serving?.gone(this);
     });
   }
+}
+
+/** Whether a connection could not be accepted since its peer has left already. */
+function isPeerGone(error: unknown): boolean {
+  const { NotConnected, ConnectionReset, ConnectionAborted } = Deno.errors;
+  return error instanceof NotConnected || error instanceof ConnectionReset || error instanceof ConnectionAborted;
 }
 
 function listening(address: Address): Deno.Listener {
