@@ -1,15 +1,16 @@
 /** Making an engine by its name. */
-import type { Engine, EngineName, EngineOptions } from '../core/engine/engine.ts';
+import { checkEngineChoice, type Engine, type EngineName, type EngineOptions } from '../core/engine/engine.ts';
 import { examineMemory } from './engine-memory.ts';
 
 export type { Engine, EngineName };
 
 /**
- * An engine whose memory was examined: see `examineMemory`.
+ * An engine whose memory was examined: see `examineMemory`. Rejects with `RangeError` when there is none of that name.
  *
  * Only the engine that is used is loaded: compiling the other's WebAssembly would be felt at the start.
  */
 export async function createEngine(name: EngineName, options: EngineOptions = {}): Promise<Engine> {
+  checkEngineChoice(name, options.eviction);
   if (name === 'map') {
     const { createMapEngine } = await import('../core/engine/map.ts');
     return createMapEngine(options);

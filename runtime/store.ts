@@ -12,7 +12,7 @@
  * ```
  */
 import { Store } from '../core/client/store.ts';
-import type { EngineName, Eviction } from '../core/engine/engine.ts';
+import { checkEngineChoice, type EngineName, type Eviction } from '../core/engine/engine.ts';
 import { createMapEngine } from '../core/engine/map.ts';
 import { createSwissEngine } from '../core/engine/swiss.ts';
 
@@ -37,8 +37,9 @@ export interface OpenStoreOptions {
   readonly eviction?: Eviction | undefined;
 }
 
-/** Makes an empty store. Throws `RangeError` when `memoryBytesMax` is out of range. */
+/** Makes an empty store. Throws `RangeError` when an option is out of range. */
 export function openStore({ engine = 'swiss', memoryBytesMax, eviction = 'none' }: OpenStoreOptions = {}): Store {
+  checkEngineChoice(engine, eviction);
   const create = engine === 'map' ? createMapEngine : createSwissEngine;
   return new Store({
     engine: create({ eviction, ...(memoryBytesMax === undefined ? {} : { memoryBytesMax }) }),

@@ -23,8 +23,14 @@ const factories: Readonly<Record<TransportName, (options?: TransportOptions) => 
   'deno-ws': createDenoWsTransport,
 };
 
-/** A new instance. It can always be created; `availability` says whether it can run here. */
+/**
+ * A new instance. It can always be created; `availability` says whether it can run here. Throws `RangeError` when there is no
+ * such transport.
+ */
 export function createTransport(name: TransportName, options?: TransportOptions): Transport {
+  if (!Object.hasOwn(factories, name)) {
+    throw new RangeError(`transport is ${name}; it must be one of ${Object.keys(factories).join(', ')}`);
+  }
   return factories[name](options);
 }
 

@@ -12,6 +12,8 @@ import { ALL_SLOTS, SLOTS, type SlotRange } from '../slots.ts';
 
 export type EngineName = 'swiss' | 'map';
 
+export const ENGINE_NAMES: readonly EngineName[] = ['swiss', 'map'];
+
 /** What those may do who ask. The numbers are the WebAssembly's. */
 export const Access = {
   /** Everything. */
@@ -57,6 +59,16 @@ export interface EngineRefusals {
 }
 
 export type Eviction = 'none' | 'clock';
+
+export const EVICTIONS: readonly Eviction[] = ['none', 'clock'];
+
+/** For those who are not kept from it by types. Throws `RangeError` when there is no such engine or no such eviction. */
+export function checkEngineChoice(engine: EngineName, eviction: Eviction = 'none'): void {
+  if (!ENGINE_NAMES.includes(engine))
+    throw new RangeError(`engine is ${engine}; it must be ${ENGINE_NAMES.join(' or ')}`);
+  if (!EVICTIONS.includes(eviction))
+    throw new RangeError(`eviction is ${eviction}; it must be ${EVICTIONS.join(' or ')}`);
+}
 
 export interface EngineOptions {
   /**

@@ -2,7 +2,7 @@
  * The commands, their flags and their examples. What a command does is in a file of its own, loaded when it is called, so
  * that a server starts without what only the others need.
  */
-import { type EngineName, type Eviction, MAX_ENGINE_BYTES } from '../../core/engine/engine.ts';
+import { ENGINE_NAMES, EVICTIONS, MAX_ENGINE_BYTES } from '../../core/engine/engine.ts';
 import { FSYNC_POLICIES } from '../../core/log/committer.ts';
 import { DEFAULT_MAX_FRAME_BYTES, MAX_REPLY_BYTES } from '../../core/protocol.ts';
 import { formatAddress, parseAddress } from '../../transports/address.ts';
@@ -73,7 +73,7 @@ const serveCommand = defineCommand({
     ),
     runtime: runtimeFlag,
     transport: serverTransportFlag,
-    engine: flag('name', 'Hold the data in swiss or map', choice<EngineName>(['swiss', 'map']), 'swiss'),
+    engine: flag('name', 'Hold the data in swiss or map', choice(ENGINE_NAMES), 'swiss'),
     maxFrame: flag(
       'size',
       'Refuse requests that are longer',
@@ -89,7 +89,7 @@ const serveCommand = defineCommand({
     eviction: flag(
       'name',
       'When that is full, refuse writes: none, or remove keys that were not asked for lately: clock',
-      choice<Eviction>(['none', 'clock']),
+      choice(EVICTIONS),
       'none',
     ),
     data: optionalFlag(
