@@ -177,6 +177,29 @@ describeTransports((cell) => {
 
     if (!isStream) return;
 
+    test('accepts who stays at once, while others reset as fast as they can come', async () => {
+      let isOver = false;
+      let resets = 0;
+      const flood = async (): Promise<void> => {
+        while (!isOver) {
+          (await dial()).peer.reset();
+          resets++;
+        }
+      };
+      const floods = Array.from({ length: 4 }, flood);
+      for (let came = 0; came < 10; came++) {
+        const one = await dial();
+        expect(await one.call([Op.PING])).toEqual(['PONG']);
+        await one.close();
+      }
+      isOver = true;
+      await Promise.all(floods);
+      expect(resets).toBeGreaterThan(10);
+      const good = await dialGood();
+      await infoWhen(good, isAlone);
+      await good.close();
+    });
+
     test('answers a header that claims 4 GiB when it has come, and sets nothing aside for it', async () => {
       const good = await dialGood();
       const before = await infoOf(good);
