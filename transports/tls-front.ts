@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { listenSecurely, type SecureServer } from './node-tls.ts';
 import { TIMER_MS_MAX } from './serving.ts';
 import { HANDSHAKE_MS } from './tls.ts';
@@ -19,6 +20,9 @@ export async function listenBehindTls(
   listen: (path: string) => Listener | Promise<Listener>,
 ): Promise<Listener> {
   const folder = mkdtempSync(join(tmpdir(), 'ringkv-tls-'));
+  const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
+  // A second signal ends the process at once.
+  process.once('exit', removeFolder);
   const path = join(folder, 'plain.sock');
   const joined = new Set<Socket>();
   let listener: Listener | undefined;
@@ -34,7 +38,8 @@ export async function listenBehindTls(
     // What the server has given away may still be here.
     await Promise.all([...joined].map((socket) => new Promise((resolve) => socket.once('close', resolve))));
     clearTimeout(cut);
-    rmSync(folder, { recursive: true });
+    process.off('exit', removeFolder);
+    removeFolder();
   };
   try {
     listener = await listen(path);

@@ -1,6 +1,6 @@
 /** TLS of real servers on every runtime: who is trusted, what SIGHUP changes, and that who does not finish the handshake is cut. */
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -238,6 +238,20 @@ describe.skipIf(!hasOpenssl)(`tls${whyNoOpenssl}`, () => {
       const later = await connect({ address, tls: { ca: ca() } });
       expect(await later.get('k')).toBe('still here');
       await Promise.all([client.close(), later.close()]);
+    });
+
+    test('leaves no file behind, also when a second signal ends it at once', async () => {
+      const temporary = mkdtempSync(join(folder, 'temporary-'));
+      const args = ['--listen', `${kind}://127.0.0.1:0`, '--transport', transport, ...shows('first')];
+      const hurried = await startServe(args, { runtime, env: { TMPDIR: temporary } });
+      const client = connectTls({ port: portOf(hurried), host: '127.0.0.1', ca: ca() });
+      client.on('error', () => {});
+      await once(client, 'secureConnect');
+      process.kill(hurried.ready.pid, 'SIGTERM');
+      process.kill(hurried.ready.pid, 'SIGINT');
+      await hurried.child.exit;
+      expect(readdirSync(temporary)).toEqual([]);
+      client.destroy();
     });
 
     test('asks clients for a certificate, if it is told whose', async () => {
