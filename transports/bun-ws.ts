@@ -6,7 +6,7 @@ import { isSecure } from './address.ts';
 import { availableOn } from './available.ts';
 import { lookLater } from './corked.ts';
 import { addressError, assertUsable } from './errors.ts';
-import { HeldMemory, IDLE_SECONDS, MESSAGE_BYTES_MAX, MessageConnection, type MessageSocket } from './messages.ts';
+import { HeldMemory, IDLE_SECONDS, MessageConnection, type MessageSocket, messageBytesMax } from './messages.ts';
 import { Serving } from './serving.ts';
 import { Renewal } from './tls.ts';
 import type {
@@ -41,12 +41,14 @@ class BunWsTransport implements Transport {
     const serving = new Serving(handler);
     const held = new HeldMemory();
     const asked = webSocketAddress(address);
+    const maxPayloadLength = messageBytesMax(handler);
     const asksForCertificate = tls.ca !== undefined;
     const server = new Renewal(
       {
         listen(secrets, port) {
           const secured = { ...secrets, requestCert: asksForCertificate, rejectUnauthorized: asksForCertificate };
-          return serve({ ...asked, port }, serving, held, isSecure(asked) ? { tls: secured } : {});
+          const options = { serving, held, maxPayloadLength, ...(isSecure(asked) ? { tls: secured } : {}) };
+          return serve({ ...asked, port }, options);
         },
         portOf: ({ port }) => port ?? asked.port,
         stop: (listening) => void listening.stop(),
@@ -70,7 +72,14 @@ class BunWsTransport implements Transport {
   }
 }
 
-function serve(address: WebSocketAddress, serving: Serving, held: HeldMemory, secured: { tls?: Bun.TLSOptions }) {
+interface ServeOptions {
+  readonly serving: Serving;
+  readonly held: HeldMemory;
+  readonly maxPayloadLength: number;
+  readonly tls?: Bun.TLSOptions;
+}
+
+function serve(address: WebSocketAddress, { serving, held, maxPayloadLength, ...secured }: ServeOptions) {
   try {
     return Bun.serve<{ connection?: MessageConnection }>({
       ...secured,
@@ -82,7 +91,7 @@ function serve(address: WebSocketAddress, serving: Serving, held: HeldMemory, se
         return server.upgrade(request, { data: {} }) ? undefined : upgradeRequired();
       },
       websocket: {
-        maxPayloadLength: MESSAGE_BYTES_MAX,
+        maxPayloadLength,
         // No limit: what it would drop above one is a reply. The session stops at a limit of its own.
         backpressureLimit: 0,
         idleTimeout: IDLE_SECONDS,

@@ -3,10 +3,18 @@
  * wait here while reading is paused, and the ends of a WebSocket become those of a connection.
  */
 import type { ServedConnection, Serving } from './serving.ts';
-import type { ConnectionHandler } from './transport.ts';
+import type { ConnectionHandler, ServerHandler } from './transport.ts';
 
 /** Longest message that a server takes. A peer that sends a longer one is cut off. Unit: bytes. */
 export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+
+/** A message that is longer than the handler allows by no more than this is given to it, so that it can say so. Unit: bytes. */
+const TOLD_BYTES_MAX = 1024 * 1024;
+
+/** The longest message to be put together for a handler, where the runtime lets that be set. Unit: bytes. */
+export function messageBytesMax({ maxFrameBytes = MESSAGE_BYTES_MAX }: ServerHandler): number {
+  return Math.min(maxFrameBytes + TOLD_BYTES_MAX, MESSAGE_BYTES_MAX);
+}
 
 /**
  * A connection on which nothing has come for some time is pinged, and one that does not answer within this is cut off. A

@@ -9,7 +9,7 @@ import { arch, platform, versions } from 'node:process';
 import { availableOn } from './available.ts';
 import { lookLater } from './corked.ts';
 import { addressError, assertUsable } from './errors.ts';
-import { HeldMemory, IDLE_SECONDS, MESSAGE_BYTES_MAX, MessageConnection, type MessageSocket } from './messages.ts';
+import { HeldMemory, IDLE_SECONDS, MessageConnection, type MessageSocket, messageBytesMax } from './messages.ts';
 import { contextOf } from './node-tls.ts';
 import { Serving } from './serving.ts';
 import { listenBehindTls } from './tls-front.ts';
@@ -51,7 +51,7 @@ class UwsTransport implements Transport {
     const uws = load();
     const asked = webSocketAddress(address);
     const serving = new Serving(handler);
-    const app = createApp(uws, serving);
+    const app = createApp(uws, serving, messageBytesMax(handler));
     const listener = (socket: ListenSocket, port: number) =>
       serving.listener({ ...asked, port }, () => uws.us_listen_socket_close(socket));
     if (asked.kind === 'wss') {
@@ -84,11 +84,11 @@ class UwsTransport implements Transport {
 }
 
 /** An app that makes connections of those who ask for WebSocket, at any path. */
-function createApp(uws: Uws, serving: Serving): App {
+function createApp(uws: Uws, serving: Serving, maxPayloadLength: number): App {
   const held = new HeldMemory();
   const app = uws.App();
   app.ws('/*', {
-    maxPayloadLength: MESSAGE_BYTES_MAX,
+    maxPayloadLength,
     // No limit: what it would drop above one is a reply. The session stops at a limit of its own.
     maxBackpressure: 0,
     idleTimeout: IDLE_SECONDS,

@@ -1,8 +1,11 @@
 /** The command over WebSocket: every server that speaks it with the shell on every runtime, and what is said when it is asked wrongly. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Op } from '../../core/protocol.ts';
 import { createTransport, naturalTransport } from '../../transports/transports.ts';
 import { runtimes } from '../support/children.ts';
 import { run, type ServerChild, startServe } from '../support/command.ts';
+import { dialWebSocket } from '../support/websocket-peer.ts';
+import { WireClient } from '../support/wire.ts';
 
 const found = runtimes();
 
@@ -49,6 +52,19 @@ for (const runtime of found) {
         `ringkv: transport node can't connect to ${address}: its addresses are tcp, tls and unix; write ${address.replace('ws:', 'tcp:')}\n`,
       );
       expect(outcome.code).toBe(1);
+    });
+
+    // Deno puts together what comes.
+    test.skipIf(transport === 'deno-ws')('a message that does not end is cut off soon after --max-frame', async () => {
+      const strict = await startServe(['--listen', 'ws://127.0.0.1:0', '--max-frame', '64k'], { runtime });
+      const peer = await dialWebSocket(strict.ready.address);
+      const part = new Uint8Array(256 * 1024);
+      for (let i = 0; i < 6; i++) peer.writePart(part, false);
+      expect([1006, 1009]).toContain(await peer.closeCode);
+      const told = await WireClient.dial(strict.ready.address);
+      expect(await told.call([Op.SET, 'k', part])).toMatchObject({ error: 'SIZE' });
+      await told.close();
+      expect(await strict.child.stop()).toBe(0);
     });
 
     test('a server that is told to stop closes its clients in good order', async () => {
