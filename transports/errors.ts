@@ -39,13 +39,16 @@ const meanings: Readonly<Record<string, string>> = {
   ENOTFOUND: 'unknown host name',
   EPERM: 'not permitted',
   EROFS: 'read-only file system',
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'the server asks for a certificate of the client',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'no TLS is spoken there',
   ETIMEDOUT: 'timed out',
 };
 
 /** An error that names the address and the cause, from whatever the runtime threw. */
 export function addressError(attempt: Attempt, address: Address, cause: unknown): TransportError {
   const code = codeOf(cause);
-  const why = meanings[code] ?? (cause instanceof Error ? cause.message : String(cause));
+  // OpenSSL's messages end with a line break.
+  const why = meanings[code] ?? (cause instanceof Error ? cause.message : String(cause)).trim();
   return new TransportError(code, address, `can't ${attempt} ${formatAddress(address)}: ${why} (${code})`, { cause });
 }
 

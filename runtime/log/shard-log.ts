@@ -6,6 +6,7 @@ import { clearTimeout, setTimeout } from 'node:timers';
 import type { Engine } from '../../core/engine/engine.ts';
 import { Committer, type FsyncPolicy, type LogUpkeep } from '../../core/log/committer.ts';
 import { startOver } from '../../core/log/compaction.ts';
+import { LogError, LogErrorCode } from '../../core/log/errors.ts';
 import { SEGMENT_HEADER_BYTES } from '../../core/log/format.ts';
 import { Log, type LogBatch, type LogSegment } from '../../core/log/log.ts';
 import { type Recovered, recover } from '../../core/log/recovery.ts';
@@ -25,6 +26,9 @@ const RETRY_MAX_MS = 10_000;
 
 /** After so long without a failure the pauses begin with the first again: a disk that fails again and again is left in peace. */
 const CALM_MS = 60_000;
+
+/** What can be done about damage. */
+const REPAIR_HINT = '; `ringkv repair` tells what of the log would be lost if it were cut there';
 
 /** Plain data, so that it can be given to a thread. */
 export interface ShardLogSettings {
@@ -105,7 +109,10 @@ export class ShardLog implements LogUpkeep {
     const { engine, elapsed, report } = surroundings;
     const disk = new DirectoryDisk(directory);
     const startMs = elapsed();
-    const recovered = await recover(disk, engine);
+    const recovered = await recover(disk, engine).catch((error: unknown) => {
+      if (error instanceof LogError && error.code !== LogErrorCode.REPLAY) error.message += REPAIR_HINT;
+      throw error;
+    });
     const recoveryMs = Math.round(elapsed() - startMs);
     for (const line of recoveryLines(directory, recovered)) report(line);
     const segment = await prepareFirst(disk, recovered.nextSegment, segmentBytes);
