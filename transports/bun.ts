@@ -265,7 +265,7 @@ function listenTls(address: TlsAddress, handler: ServerHandler, tls: TlsSecrets)
   const server = new Renewal(
     {
       listen: (secrets, port) =>
-        listening(address, () =>
+        listening({ ...address, port }, () =>
           Bun.listen<BunConnection>({
             hostname: address.host,
             port,
