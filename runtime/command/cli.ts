@@ -1,10 +1,10 @@
-/** From arguments to a command: cac parses and prints the help, the tables of the commands say what there is. */
+/** From arguments to a command: the tables of the commands say what there is, cac prints the help. */
 import process from 'node:process';
 import { type CAC, cac } from 'cac';
 import { packageVersion } from '../package.ts';
 import type { Runtime } from '../runtime.ts';
 import { ExitCode, usageError } from './errors.ts';
-import { type Flag, type Flags, type FlagValues, flagName, readFlags, variableName } from './flags.ts';
+import { type Flag, type Flags, type FlagValues, flagName, parseArguments, readFlags, variableName } from './flags.ts';
 import { suggestion } from './suggest.ts';
 
 /** Where and how the program runs. */
@@ -72,38 +72,21 @@ export async function runCommand(
     const kind = name.startsWith('-') ? 'flag' : 'command';
     throw usageError(`unknown ${kind} ${name}${suggestion(name, known) || `; there are ${known.join(', ')}`}`);
   }
-  const takesAll = named.words !== undefined && named.flagsAfterWords !== true;
-  const separated = takesAll ? separateWords(rest, named.flags) : rest;
-  const { options, args: words } = cli.parse(['', program, named.name, ...separated], { run: false });
-  const { '--': afterDashes, help, h, version, v, ...given } = options;
-  if (help === true) return ExitCode.OK;
-  if (version === true) return printVersion();
-  const allWords = [...words, ...(afterDashes as readonly string[])];
-  if (named.words === undefined && allWords.length > 0) {
-    throw usageError(`${named.name} takes no argument: ${allWords[0]}`);
+  const { help, version, given, words } = parseArguments(named, rest);
+  if (help) {
+    cli.commands.find((described) => described.name === name)?.outputHelp();
+    return ExitCode.OK;
   }
-  // cac gives what a letter stands for under both names.
-  for (const { short } of Object.values(named.flags)) if (short !== undefined) delete given[short];
-  return named.run(readFlags(named.flags, given, context.runtime.env) as never, allWords, context);
+  if (version) return printVersion();
+  // The flags first: behind one that is unknown, its value looks like a word.
+  const values = readFlags(named.flags, given, context.runtime.env);
+  if (named.words === undefined && words.length > 0) throw usageError(`${named.name} takes no argument: ${words[0]}`);
+  return named.run(values as never, words, context);
 }
 
 function printVersion(): number {
   process.stdout.write(`ringkv ${packageVersion}\n`);
   return ExitCode.OK;
-}
-
-/** Puts `--` before the first word, so that what follows it is never taken for a flag: `shell add n -5`. */
-function separateWords(args: readonly string[], flags: Flags): readonly string[] {
-  let at = 0;
-  while (at < args.length) {
-    const arg = args[at]!;
-    if (!arg.startsWith('-') || arg === '--') break;
-    const takesNext = Object.entries(flags).some(
-      ([key, one]) => arg === `--${flagName(key)}` && one.value !== undefined,
-    );
-    at += takesNext ? 2 : 1;
-  }
-  return args[at] === '--' ? args : [...args.slice(0, at), '--', ...args.slice(at)];
 }
 
 function describe(program: string, commands: readonly (Command | CommandGroup)[]): CAC {
@@ -116,10 +99,7 @@ function describe(program: string, commands: readonly (Command | CommandGroup)[]
       continue;
     }
     const { name, words, about, flags, examples } = command;
-    // The defaults are for the help alone: cac must leave a missing flag missing, for its variable comes before them.
-    const described = cli.command(words === undefined ? name : `${name} ${words}`, about, {
-      ignoreOptionDefaultValue: true,
-    });
+    const described = cli.command(words === undefined ? name : `${name} ${words}`, about);
     described.usage([name, '[options]', ...(words === undefined ? [] : [words])].join(' '));
     for (const [key, one] of Object.entries(flags)) {
       const usage = one.value === undefined ? '' : ` <${one.value}>`;

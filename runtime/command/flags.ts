@@ -1,7 +1,8 @@
 /**
  * Flags as data. One table per command says what its flags are called, what they take and what they default to; the
- * options of cac, the environment variables, the help and the validation all come from it.
+ * command line, the environment variables, the help and the validation all come from it.
  */
+import { parseArgs } from 'node:util';
 import { messageOf, usageError } from './errors.ts';
 import { suggestion } from './suggest.ts';
 
@@ -180,9 +181,67 @@ export function variableName(key: string): string {
   return `RINGKV_${flagName(key).replaceAll('-', '_').toUpperCase()}`;
 }
 
+/** What stands on a command line, as it was written. */
+export interface Arguments {
+  readonly help: boolean;
+  readonly version: boolean;
+  /** The flags by key: their text, true where there is none, an array where it is given several times. */
+  readonly given: Readonly<Record<string, unknown>>;
+  readonly words: readonly string[];
+}
+
+/**
+ * Takes a command line apart. Of a command with words the first one ends the flags, so that what follows is never taken for
+ * one, as in `shell add n -5`, unless the command has `flagsAfterWords`.
+ */
+export function parseArguments(
+  { flags, words, flagsAfterWords }: { flags: Flags; words?: string; flagsAfterWords?: boolean },
+  args: readonly string[],
+): Arguments {
+  const options = Object.entries(flags).map(([key, { value, short }]) => [
+    flagName(key),
+    { type: value === undefined ? 'boolean' : 'string', ...(short === undefined ? {} : { short }) } as const,
+  ]);
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: {
+      ...Object.fromEntries(options),
+      help: { type: 'boolean', short: 'h' },
+      version: { type: 'boolean', short: 'v' },
+    },
+    // What is unknown is told with a suggestion.
+    strict: false,
+    tokens: true,
+  });
+  const takesAll = words !== undefined && flagsAfterWords !== true;
+  const positional = tokens.filter((token) => token.kind === 'positional');
+  const flagsEnd = takesAll ? (positional[0]?.index ?? args.length) : args.length;
+  const given = new Map<string, unknown>();
+  for (const token of tokens) {
+    if (token.kind !== 'option' || token.index >= flagsEnd) continue;
+    // The next flag is no value; a negative number is one.
+    const missing = token.value === undefined || (!token.inlineValue && /^-\D/.test(token.value));
+    const key = flagKey(token.name);
+    const value = missing ? true : token.value;
+    given.set(key, given.has(key) ? [given.get(key), value] : value);
+  }
+  const { help, version, ...others } = Object.fromEntries(given);
+  return {
+    help: help !== undefined,
+    version: version !== undefined,
+    given: others,
+    words: takesAll ? args.slice(flagsEnd) : positional.map(({ value }) => value),
+  };
+}
+
+/** `max-frame` as a key of the table. */
+function flagKey(name: string): string {
+  return name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
 /**
  * The value of each flag: from the command line, else from its environment variable, else its default. `given` has what
- * the parser of the command line found, by key. Throws a `CommandError` for what is unknown, missing or can't be read.
+ * `parseArguments` found, by key. Throws a `CommandError` for what is unknown, missing or can't be read.
  */
 export function readFlags<F extends Flags>(
   flags: F,
@@ -190,7 +249,7 @@ export function readFlags<F extends Flags>(
   env: Readonly<Record<string, string | undefined>>,
 ): FlagValues<F> {
   for (const key of Object.keys(given)) {
-    if (key in flags) continue;
+    if (Object.hasOwn(flags, key)) continue;
     const written = `${key.length === 1 ? '-' : '--'}${flagName(key)}`;
     const known = [...Object.keys(flags), 'help', 'version'].map((name) => `--${flagName(name)}`);
     throw usageError(`unknown flag ${written}${suggestion(written, known)}`);
@@ -207,7 +266,9 @@ function readFlag(
 ): unknown {
   const name = `--${flagName(key)}`;
   if (Array.isArray(given)) throw usageError(`${name} is given twice`);
-  if (typeof given === 'boolean' && one.value !== undefined) throw usageError(`${name} needs a value: <${one.value}>`);
+  if ((given === true || given === '') && one.value !== undefined) {
+    throw usageError(`${name} needs a value: <${one.value}>`);
+  }
   if (given !== undefined) return parsed(one, name, String(given));
   const variable = variableName(key);
   const fromEnv = env[variable];

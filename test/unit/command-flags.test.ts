@@ -10,11 +10,13 @@ import {
   integerOrAuto,
   listOf,
   optionalFlag,
+  parseArguments,
   positiveNumber,
   readFlags,
   size,
   switchFlag,
   variableName,
+  withLetter,
 } from '../../runtime/command/flags.ts';
 import { editDistance, suggestion } from '../../runtime/command/suggest.ts';
 import { formatTable } from '../../runtime/command/table.ts';
@@ -26,6 +28,64 @@ const flags = {
   json: switchFlag('JSON'),
 };
 
+describe('what stands on a command line', () => {
+  const withData = { ...flags, data: withLetter('d', optionalFlag('dir', 'Data', String, 'none')) };
+  const serve = { flags: withData };
+  const shell = { flags: withData, words: '[...command]' };
+  const compare = { ...shell, flagsAfterWords: true };
+
+  test('a value is the text as it was written, whatever number it looks like', () => {
+    for (const text of ['007', '1e3', '0x10', ' ', '1.0', 'a=b', '-1']) {
+      expect(parseArguments(serve, ['--data', text]).given).toEqual({ data: text });
+      expect(parseArguments(serve, [`--data=${text}`]).given).toEqual({ data: text });
+      expect(parseArguments(serve, ['-d', text]).given).toEqual({ data: text });
+    }
+  });
+
+  test('a value that is missing is told, not taken from what follows', () => {
+    for (const args of [['--data'], ['--data='], ['--data', ''], ['--data', '--json']]) {
+      const { given } = parseArguments(serve, args);
+      expect(() => readFlags(withData, given, {})).toThrow('--data needs a value: <dir>');
+    }
+  });
+
+  test('a negative number is a value, of which the flag tells what it expects', () => {
+    const { given } = parseArguments(serve, ['--max-frame', '-1']);
+    expect(() => readFlags(withData, given, {})).toThrow('--max-frame -1: expected a size');
+  });
+
+  test('switches take a value behind = alone', () => {
+    expect(parseArguments(compare, ['--json', 'x', '--json=false'])).toMatchObject({
+      given: { json: [true, 'false'] },
+      words: ['x'],
+    });
+  });
+
+  test('words are as they were written, and end the flags unless these may follow', () => {
+    const args = ['--json', 'set', '007', '-5', '--data', '1.0'];
+    expect(parseArguments(shell, args)).toMatchObject({
+      given: { json: true },
+      words: ['set', '007', '-5', '--data', '1.0'],
+    });
+    expect(parseArguments(compare, ['1.0', '--data', '1', '2.0'])).toMatchObject({
+      given: { data: '1' },
+      words: ['1.0', '2.0'],
+    });
+    for (const command of [shell, compare]) expect(parseArguments(command, ['--', '-5']).words).toEqual(['-5']);
+  });
+
+  test('help and version are asked for by name or letter', () => {
+    expect(parseArguments(serve, ['--help', '-v'])).toMatchObject({ help: true, version: true, given: {} });
+    expect(parseArguments(shell, ['get', '--help'])).toMatchObject({ help: false, words: ['get', '--help'] });
+  });
+
+  test('a name that objects have is unknown as any other', () => {
+    expect(() => readFlags(flags, parseArguments(serve, ['--constructor']).given, {})).toThrow(
+      'unknown flag --constructor',
+    );
+  });
+});
+
 describe('where a value comes from', () => {
   test('the default, when nothing is given', () => {
     expect(readFlags(flags, {}, {})).toEqual({ maxFrame: 16 * 1024 ** 2, transport: undefined, json: false });
@@ -34,7 +94,7 @@ describe('where a value comes from', () => {
   test('the variable comes before the default, the flag before the variable', () => {
     const env = { RINGKV_MAX_FRAME: '1m', RINGKV_JSON: '1' };
     expect(readFlags(flags, {}, env)).toMatchObject({ maxFrame: 1024 ** 2, json: true });
-    expect(readFlags(flags, { maxFrame: '2m', json: false }, env)).toMatchObject({
+    expect(readFlags(flags, { maxFrame: '2m', json: 'false' }, env)).toMatchObject({
       maxFrame: 2 * 1024 ** 2,
       json: false,
     });
