@@ -161,7 +161,7 @@ export function formatDuration(ms: number): string {
 
 function parseBoolean(text: string): boolean {
   if (['true', '1', 'yes', 'on'].includes(text)) return true;
-  if (['false', '0', 'no', 'off', ''].includes(text)) return false;
+  if (['false', '0', 'no', 'off'].includes(text)) return false;
   throw new Error('expected true or false');
 }
 
@@ -272,7 +272,8 @@ function readFlag(
   if (given !== undefined) return parsed(one, name, String(given));
   const variable = variableName(key);
   const fromEnv = env[variable];
-  if (fromEnv !== undefined) return parsed(one, variable, fromEnv);
+  // A variable passed on from one that is not set is empty.
+  if (fromEnv !== undefined && fromEnv !== '') return parsed(one, variable, fromEnv);
   return one.fallback === undefined ? undefined : parsed(one, name, one.fallback);
 }
 

@@ -100,6 +100,11 @@ describe('where a value comes from', () => {
     });
   });
 
+  test('a variable that is empty counts as unset', () => {
+    const env = { RINGKV_MAX_FRAME: '', RINGKV_TRANSPORT: '', RINGKV_JSON: '' };
+    expect(readFlags(flags, {}, env)).toEqual(readFlags(flags, {}, {}));
+  });
+
   test('names in their three forms', () => {
     expect(flagName('maxFrame')).toBe('max-frame');
     expect(variableName('maxFrame')).toBe('RINGKV_MAX_FRAME');
