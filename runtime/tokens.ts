@@ -48,14 +48,16 @@ export interface TokenSources {
   readonly tokenFile?: string | undefined;
   /** What could be in such a file. */
   readonly tokens?: string | undefined;
+  /** Where `tokens` is from, for the errors. Default: the given tokens. */
+  readonly tokensSource?: string | undefined;
 }
 
 /** All tokens there are, undefined when none is asked for. Throws an `Error` that names what can't be read. */
-export function loadTokens({ tokenFile, tokens }: TokenSources): TokenHash[] | undefined {
+export function loadTokens({ tokenFile, tokens, tokensSource }: TokenSources): TokenHash[] | undefined {
   if (tokenFile === undefined && tokens === undefined) return undefined;
   return [
     ...(tokenFile === undefined ? [] : parseTokens(readSecret(tokenFile), tokenFile)),
-    ...(tokens === undefined ? [] : parseTokens(tokens, 'the given tokens')),
+    ...(tokens === undefined ? [] : parseTokens(tokens, tokensSource ?? 'the given tokens')),
   ];
 }
 
@@ -82,12 +84,18 @@ function hash(token: Uint8Array): Uint8Array {
   return new Uint8Array(createHash('sha256').update(token).digest());
 }
 
+const READ_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  EACCES: 'permission denied',
+  EISDIR: 'it is a directory',
+};
+
 /** Reads a text file that the user has named. Throws an `Error` that names it. */
 export function readSecret(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new Error(`can't read ${path}: ${code === 'ENOENT' ? 'no such file' : code}`, { cause: error });
+    throw new Error(`can't read ${path}: ${READ_ERRORS[code] ?? code}`, { cause: error });
   }
 }

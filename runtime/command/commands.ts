@@ -161,6 +161,7 @@ const serveCommand = defineCommand({
       shards,
       tokenFile,
       tokens: context.runtime.env.RINGKV_TOKEN,
+      tokensSource: 'RINGKV_TOKEN',
       insecure,
       tlsCert: values.tlsCert,
       tlsKey: values.tlsKey,

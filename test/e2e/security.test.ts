@@ -110,7 +110,12 @@ describe('tokens', () => {
     expect([code, stderr]).toEqual([1, `ringkv: can't read ${join(folder, 'missing')}: no such file\n`]);
     expect(await run(['serve'], { env: { RINGKV_TOKEN: 'short' } })).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/^ringkv: the given tokens, line 1: a token has 16 to 512 characters, this one 5/),
+      stderr: expect.stringMatching(/^ringkv: RINGKV_TOKEN, line 1: a token has 16 to 512 characters, this one 5/),
+    });
+    // A variable that was meant to have one: the server must not be open to all without it.
+    expect(await run(['serve'], { env: { RINGKV_TOKEN: '' } })).toMatchObject({
+      code: 1,
+      stderr: 'ringkv: RINGKV_TOKEN holds no token\n',
     });
   });
 });

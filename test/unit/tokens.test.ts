@@ -44,6 +44,18 @@ describe('a token file', () => {
     expect(firstToken(tokenFile)).toBe(READER);
     const missing = join(folder, 'missing');
     expect(() => loadTokens({ tokenFile: missing })).toThrow(`can't read ${missing}: no such file`);
+    expect(() => loadTokens({ tokenFile: folder })).toThrow(`can't read ${folder}: it is a directory`);
+  });
+
+  test.skipIf(process.getuid?.() === 0)('that the user may not read is told in words', () => {
+    const tokenFile = join(folder, 'of-another');
+    writeFileSync(tokenFile, FULL, { mode: 0 });
+    expect(() => loadTokens({ tokenFile })).toThrow(`can't read ${tokenFile}: permission denied`);
+  });
+
+  test('that is empty is told with where it is from', () => {
+    expect(() => loadTokens({ tokens: '', tokensSource: 'RINGKV_TOKEN' })).toThrow('RINGKV_TOKEN holds no token');
+    expect(() => loadTokens({ tokens: '' })).toThrow('the given tokens holds no token');
   });
 });
 
