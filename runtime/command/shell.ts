@@ -1,7 +1,7 @@
 /** `ringkv shell`: one command, commands from a pipe, or a prompt with history and completion. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import process from 'node:process';
 import { createInterface, type Interface } from 'node:readline';
 import { formatAddress } from '../../transports/address.ts';
@@ -157,9 +157,10 @@ function lines(texts: readonly string[]): string {
 
 // History
 
-/** Where the XDG base directory specification puts a program's state. */
+/** Where the XDG base directory specification puts a program's state: what is no absolute path is to be ignored. */
 function historyPath(runtime: Runtime): string {
-  return join(runtime.env.XDG_STATE_HOME ?? join(homedir(), '.local', 'state'), 'ringkv', 'history');
+  const { XDG_STATE_HOME: given = '' } = runtime.env;
+  return join(isAbsolute(given) ? given : join(homedir(), '.local', 'state'), 'ringkv', 'history');
 }
 
 /** The lines of earlier sessions, the newest first as readline wants them. */

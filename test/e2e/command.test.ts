@@ -1,7 +1,7 @@
 /** The command as a user meets it: what it prints, how it ends, and what it refuses. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { connect as connectSocket, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Op } from '../../core/protocol.ts';
 import { createUringTransport } from '../../transports/uring.ts';
 import { type Child, type Runtime, type RuntimeName, root, runtimes } from '../support/children.ts';
-import { entry, type RunOptions, run, type ServerChild, startServe } from '../support/command.ts';
+import { entry, node, type RunOptions, run, type ServerChild, startServe } from '../support/command.ts';
 
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 const bun = runtimes().find(({ name }) => name === 'bun');
@@ -333,17 +333,27 @@ describe('shell', () => {
   });
 
   describe.skipIf(!hasPseudoTerminal())('at a terminal (through python3 and its pty module)', () => {
+    type Steps = readonly (readonly [waitFor: string, keys: string])[];
+    const talk = (runtime: Runtime, steps: Steps, env: Record<string, string>, cwd?: string): string => {
+      const args = [JSON.stringify(steps), ...runtime.command, entry, 'shell', ...connect];
+      return execFileSync('python3', [join(root, 'test/support/terminal.py'), ...args], {
+        encoding: 'utf8',
+        env: { ...process.env, ...env, TERM: 'xterm' },
+        cwd,
+        timeout: 30_000,
+      });
+    };
+
+    test.each(['', 'state'])('history is where it is by default if XDG_STATE_HOME is no absolute path: %j', (given) => {
+      const [home, cwd] = [temporaryFolder(), temporaryFolder()];
+      talk(node, [['> ', 'quit\r']], { HOME: home, XDG_STATE_HOME: given }, cwd);
+      expect(readFileSync(join(home, '.local/state/ringkv/history'), 'utf8')).toBe('quit\n');
+      expect(readdirSync(cwd)).toEqual([]);
+    });
+
     test.each(runtimes())('prompt, completion and history on $name', async (runtime) => {
       const state = temporaryFolder();
-      const [program, ...before] = runtime.command;
-      const terminal = (steps: readonly (readonly [waitFor: string, keys: string])[]): string => {
-        const args = [JSON.stringify(steps), program!, ...before, entry, 'shell', ...connect];
-        return execFileSync('python3', [join(root, 'test/support/terminal.py'), ...args], {
-          encoding: 'utf8',
-          env: { ...process.env, XDG_STATE_HOME: state, TERM: 'xterm' },
-          timeout: 30_000,
-        });
-      };
+      const terminal = (steps: Steps): string => talk(runtime, steps, { XDG_STATE_HOME: state });
 
       const first = terminal([
         ['> ', 'set answer 42\r'],
