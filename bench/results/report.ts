@@ -4,7 +4,7 @@
  * All suites have the same shape: dimensions say what was measured, figures what came out. So one command compares any two
  * files, and one page shows any of them.
  */
-import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, lstatSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { CommandError, messageOf } from '../../runtime/command/errors.ts';
 import { packageVersion } from '../../runtime/package.ts';
 import { type Latency, mergedPercentiles } from '../load/latency.ts';
@@ -203,10 +203,12 @@ export function formatSkipped(skipped: readonly Skipped[]): string {
   return skipped.map(({ label, reason }) => `skipped ${label}: ${reason}\n`).join('');
 }
 
-/** Throws a `CommandError` when the file can't be written: better before the measurements than after them. */
+/** Throws a `CommandError` when the file can't be written: better before the measurements than after them. Leaves no new one. */
 export function assertWritable(file: string): void {
   try {
+    const isNew = lstatSync(file, { throwIfNoEntry: false }) === undefined;
     closeSync(openSync(file, 'a'));
+    if (isNew) rmSync(file);
   } catch (error) {
     throw new CommandError(`--json ${file}: ${messageOf(error)}`);
   }

@@ -98,11 +98,15 @@ export async function runSuite<Subject, Own extends object = object>(suite: Suit
     rounds,
     cells: suite.conclude?.(cells) ?? cells,
   };
-  process.stdout.write(suite.format(report));
-  if (skipped.length > 0) process.stdout.write(`\n${formatSkipped(skipped)}`);
-  if (interrupted)
-    process.stdout.write(`\ninterrupted in round ${wholeRounds + 1} of ${flags.rounds}; ${kept(wholeRounds)}\n`);
-  if (json !== undefined) writeReport(json, report);
+  try {
+    // Before the tables: if their reader has gone, as `head` does, writing them ends the program.
+    if (json !== undefined) writeReport(json, report);
+  } finally {
+    process.stdout.write(suite.format(report));
+    if (skipped.length > 0) process.stdout.write(`\n${formatSkipped(skipped)}`);
+    if (interrupted)
+      process.stdout.write(`\ninterrupted in round ${wholeRounds + 1} of ${flags.rounds}; ${kept(wholeRounds)}\n`);
+  }
   return suite.exitCode?.(report) ?? ExitCode.OK;
 }
 

@@ -1,8 +1,8 @@
 /** The JSON of the benchmark: what a suite makes of its rounds, and what is refused when a file is read. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { LatencyHistogram } from '../../bench/load/latency.ts';
 import { mergeMeasurements } from '../../bench/load/merge.ts';
@@ -212,7 +212,37 @@ describe('a suite', () => {
       return [{ dimensions: {}, figures: {} }];
     };
     await expect(runSuite(suite({ measure, json }))).rejects.toThrow('round 2 of 6, b: a wrong reply');
-    expect(readFileSync(json, 'utf8')).toBe('');
+    expect(existsSync(json)).toBe(false);
+  });
+
+  test('that is interrupted before anything was measured leaves the file as it was, or none', async () => {
+    const [fresh, existing] = [join(folder, 'fresh.json'), join(folder, 'existing.json')];
+    writeFileSync(existing, 'of another run');
+    for (const json of [fresh, existing]) {
+      const ending = new AbortController();
+      const measure: Suite<string>['measure'] = async () => {
+        ending.abort();
+        throw ending.signal.reason;
+      };
+      expect(await runSuite(suite({ measure, json, signal: ending.signal }))).toBe(1);
+    }
+    expect(existsSync(fresh)).toBe(false);
+    expect(readFileSync(existing, 'utf8')).toBe('of another run');
+  });
+
+  test('has its file before its tables, whose reader may have gone', async () => {
+    const json = join(folder, 'unread.json');
+    const there: boolean[] = [];
+    const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      if (text === 'the tables\n') there.push(existsSync(json));
+      return true;
+    });
+    try {
+      await runSuite(suite({ json, format: () => 'the tables\n' }));
+    } finally {
+      write.mockRestore();
+    }
+    expect(there).toEqual([true]);
   });
 
   test('that is interrupted in its first round keeps the cells that were measured', async () => {
