@@ -1,10 +1,23 @@
 /** What `bench compare` and `bench aa` decide, on measurements whose truth is known. */
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
 import { Random } from '../../bench/load/random.ts';
 import { betterWay, compareSeries, judgeRatios, type Verdict } from '../../bench/results/compare.ts';
-import { type Report, type ReportRound, SCHEMA_VERSION, summarizeRounds } from '../../bench/results/report.ts';
+import {
+  type Report,
+  type ReportRound,
+  SCHEMA_VERSION,
+  summarizeRounds,
+  writeReport,
+} from '../../bench/results/report.ts';
 import { decide } from '../../bench/suites/aa/aa.ts';
-import { compareReports, isWorseBy } from '../../bench/suites/compare/compare.ts';
+import { compare, compareReports, isWorseBy } from '../../bench/suites/compare/compare.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'ringkv-compare-'));
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Measurements around 1, as a machine gives them: most close together, few far too high. */
 function noisy(random: Random, count: number, factor = 1): number[] {
@@ -122,6 +135,21 @@ describe('reports', () => {
     ]);
     expect(compared).toHaveLength(8);
     expect(new Set(compared.map(({ comparison }) => comparison.verdict))).toEqual(new Set(['no difference']));
+  });
+
+  test('are refused with a figure that one of them has not, by its name', async () => {
+    const [a, b] = ['a.json', 'b.json'].map((name) => join(folder, name)) as [string, string];
+    writeReport(a, before);
+    writeReport(
+      b,
+      report(Array.from({ length: 5 }, () => ({ ...cell(1, 1, 1, 1), figures: { serverMicrosPerOp: 1 } }))),
+    );
+    const compared = (...figures: string[]) => compare(a, b, { figures, failAbove: undefined });
+    await expect(compared('serverMicrosPerOp', 'bogus')).rejects.toThrow(
+      `${a} has no figure bogus; there are serverMicrosPerOp, opsPerSecond, serverPeakBytes, p50Micros, `,
+    );
+    await expect(compared('opsPerSecnd')).rejects.toThrow(`${a} has no figure opsPerSecnd, did you mean opsPerSecond?`);
+    await expect(compared('opsPerSecond')).rejects.toThrow(`${b} has no figure opsPerSecond; there are serverMicros`);
   });
 
   test('half as many operations per second are worse by a hundred percent', () => {

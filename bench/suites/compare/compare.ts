@@ -1,6 +1,7 @@
 /** The command `compare`: what is different in B, the later file, and how sure that is. */
 import process from 'node:process';
 import { ExitCode, usageError } from '../../../runtime/command/errors.ts';
+import { suggestion } from '../../../runtime/command/suggest.ts';
 import { betterWay, type Comparison, compareSeries } from '../../results/compare.ts';
 import { cellKey, type Dimensions, type Report, type ReportRound } from '../../results/report.ts';
 import { median } from '../../results/statistics.ts';
@@ -35,6 +36,8 @@ export interface Compared {
 export async function compare(fileA: string, fileB: string, flags: CompareFlags): Promise<number> {
   const [a, b] = [readReport(fileA), readReport(fileB)];
   assertComparable(a, b, fileA, fileB);
+  assertFigures(fileA, a, flags.figures);
+  assertFigures(fileB, b, flags.figures);
   const compared = compareReports(a, b, flags.figures);
   if (compared.length === 0) throw usageError(`${fileA} and ${fileB} have no cell and figure in common`);
   process.stdout.write(
@@ -80,8 +83,23 @@ function valuesOf(rounds: readonly ReportRound[], key: string, figure: string): 
     });
 }
 
-function defaultFigures({ rounds }: Report): readonly string[] {
-  const there = new Set(rounds.flatMap(({ figures, percentiles = {} }) => Object.keys({ ...figures, ...percentiles })));
+/** Throws a `CommandError` for a figure that was asked for and is in no round. */
+function assertFigures(file: string, report: Report, asked: readonly string[] = []): void {
+  const there = figuresOf(report);
+  const unknown = asked.find((name) => !there.has(name));
+  if (unknown === undefined) return;
+  const known = [...there];
+  throw usageError(
+    `${file} has no figure ${unknown}${suggestion(unknown, known) || `; there are ${known.join(', ')}`}`,
+  );
+}
+
+function figuresOf({ rounds }: Report): ReadonlySet<string> {
+  return new Set(rounds.flatMap(({ figures, percentiles = {} }) => Object.keys({ ...figures, ...percentiles })));
+}
+
+function defaultFigures(report: Report): readonly string[] {
+  const there = figuresOf(report);
   const asked = FIGURES.filter((name) => there.has(name));
   return asked.length > 0 ? asked : [...there].filter((name) => betterWay(name) !== undefined);
 }
