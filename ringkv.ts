@@ -23,8 +23,11 @@ function outputEnded(): Promise<void> {
   return new Promise((resolve) => process.stdout.end(resolve));
 }
 
-// Whoever read the output has gone, as `head` does: there is nobody left to tell.
-process.stdout.on('error', () => runtime.exit(ExitCode.FAILED));
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // Whoever read the output may have gone, as `head` does, and wants to hear no more.
+  if (error.code !== 'EPIPE') process.stderr.write(`ringkv: can't write to stdout: ${error.message}\n`);
+  runtime.exit(ExitCode.FAILED);
+});
 
 try {
   const exitCode = await main();

@@ -1,7 +1,7 @@
 /** The command as a user meets it: what it prints, how it ends, and what it refuses. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { connect as connectSocket, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -245,6 +245,31 @@ describe('flags and variables', () => {
     expect(outcome).toMatchObject({ code: 2, stdout: '' });
     expect(outcome.stderr).toMatch(message);
     expect(outcome.stderr.trimEnd().split('\n')).toHaveLength(1);
+  });
+
+  // Deno throws what can't be written at whoever writes it.
+  test.runIf(existsSync('/dev/full')).each(runtimes().filter(({ name }) => name !== 'deno'))(
+    'output that can not be written is told on $name, with 1',
+    ({ command }) => {
+      const full = openSync('/dev/full', 'w');
+      const [program, ...before] = command;
+      const { status, stderr } = spawnSync(program!, [...before, entry, '--version'], {
+        stdio: ['ignore', full, 'pipe'],
+        encoding: 'utf8',
+      });
+      closeSync(full);
+      expect(stderr).toMatch(/^ringkv: can't write to stdout: .*ENOSPC.*\n$/);
+      expect(status).toBe(1);
+    },
+  );
+
+  test('output that nobody reads any more is no matter', () => {
+    const [program, ...before] = node.command;
+    const line = '("$@"; echo "ended with $?" >&2) | true';
+    const { stderr } = spawnSync('sh', ['-c', line, 'sh', program!, ...before, entry, '--version'], {
+      encoding: 'utf8',
+    });
+    expect(stderr).toBe('ended with 1\n');
   });
 
   test('--version and --help', async () => {
