@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { clearTimeout, setTimeout } from 'node:timers';
@@ -105,9 +105,7 @@ async function runStep(step: Step, folder: string, context: Context, interruptio
   })) as [number | null, NodeJS.Signals | null];
   clearTimeout(budget);
   interruption.onSignal = () => {};
-  const written = hasContent(file);
-  // A suite that fails leaves the empty file behind with which it found out that it can write there.
-  if (!written) rmSync(file, { force: true });
+  const written = existsSync(file);
   const minutes = `${((performance.now() - startMs) / 60_000).toFixed(1)} min`;
   const cut = overdue || interruption.exitCode !== undefined;
   const failed = !written || (code !== ExitCode.OK && !cut);
@@ -115,10 +113,6 @@ async function runStep(step: Step, folder: string, context: Context, interruptio
     ? `failed with ${signal ?? `exit code ${code}`} after ${minutes}`
     : `${minutes}${overdue ? ', its budget, which cut it short' : cut ? ', interrupted' : ''}`;
   return { suite, file: written ? file : undefined, end, failed };
-}
-
-function hasContent(file: string): boolean {
-  return existsSync(file) && statSync(file).size > 0;
 }
 
 function formatPlan(steps: readonly Step[], folder: string): string {
