@@ -199,7 +199,7 @@ describe('programs', () => {
       .replaceAll(/'ringkv\/(\w+)'/g, (_, name) => `'${pathToFileURL(join(root, `dist/runtime/${name}.js`))}'`)
       .replaceAll('tcp://127.0.0.1:7464', server.ready.address);
     writeFileSync(file, source);
-    const { stdout } = await promisify(execFile)(process.execPath, [file], { encoding: 'utf8' });
+    const { stdout } = await promisify(execFile)(process.execPath, [file], { cwd: folder, encoding: 'utf8' });
     const remarks = [...body.matchAll(/console\.log\(.*\/\/ (.*)$/gm)].map(([, remark]) => remark);
     expect(remarks.length).toBe(body.split('console.log(').length - 1);
     expect(stdout.trimEnd().split('\n')).toEqual(remarks);
