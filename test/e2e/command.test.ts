@@ -11,6 +11,7 @@ import { Op } from '../../core/protocol.ts';
 import { createUringTransport } from '../../transports/uring.ts';
 import { type Child, type Runtime, type RuntimeName, root, runtimes } from '../support/children.ts';
 import { entry, node, type RunOptions, run, type ServerChild, startServe } from '../support/command.ts';
+import { atTerminal, hasPseudoTerminal, type Step, whyNoTerminal } from '../support/terminal.ts';
 
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 const bun = runtimes().find(({ name }) => name === 'bun');
@@ -357,16 +358,11 @@ describe('shell', () => {
     expect(outcome).toMatchObject({ code: 0, stdout: expect.stringMatching(/^set <key> <value>/) });
   });
 
-  describe.skipIf(!hasPseudoTerminal())('at a terminal (through python3 and its pty module)', () => {
-    type Steps = readonly (readonly [waitFor: string, keys: string])[];
-    const talk = (runtime: Runtime, steps: Steps, env: Record<string, string>, cwd?: string): string => {
-      const args = [JSON.stringify(steps), ...runtime.command, entry, 'shell', ...connect];
-      return execFileSync('python3', [join(root, 'test/support/terminal.py'), ...args], {
-        encoding: 'utf8',
-        env: { ...process.env, ...env, TERM: 'xterm' },
-        cwd,
-        timeout: 30_000,
-      });
+  describe.skipIf(!hasPseudoTerminal)(`at a terminal${whyNoTerminal}`, () => {
+    const talk = (runtime: Runtime, steps: readonly Step[], env: Record<string, string>, cwd?: string): string => {
+      const { code, output } = atTerminal(steps, [...runtime.command, entry, 'shell', ...connect], { env, cwd });
+      expect(code).toBe(0);
+      return output;
     };
 
     test.each(['', 'state'])('history is where it is by default if XDG_STATE_HOME is no absolute path: %j', (given) => {
@@ -378,7 +374,7 @@ describe('shell', () => {
 
     test.each(runtimes())('prompt, completion and history on $name', async (runtime) => {
       const state = temporaryFolder();
-      const terminal = (steps: Steps): string => talk(runtime, steps, { XDG_STATE_HOME: state });
+      const terminal = (steps: readonly Step[]): string => talk(runtime, steps, { XDG_STATE_HOME: state });
 
       const first = terminal([
         ['> ', 'set answer 42\r'],
@@ -447,13 +443,3 @@ describe('doctor', () => {
     expect(stdout).toMatch(/^bun on node: it needs Bun; this is Node /m);
   });
 });
-
-function hasPseudoTerminal(): boolean {
-  try {
-    execFileSync('python3', ['-c', 'import os, pty; os.waitstatus_to_exitcode'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    process.stderr.write('skipped: the shell at a terminal needs python3 3.9 or newer (Debian: python3)\n');
-    return false;
-  }
-}

@@ -6,7 +6,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { divideSlots } from '../../core/slots.ts';
 import { openDataDirectory, shardDirectory } from '../../runtime/disk/data-directory.ts';
 import { runtimes, startChild } from '../support/children.ts';
+import { entry } from '../support/command.ts';
 import { writeLog } from '../support/log-files.ts';
+import { atTerminal, hasPseudoTerminal, whyNoTerminal } from '../support/terminal.ts';
 
 let directory: string;
 
@@ -51,6 +53,23 @@ test('a damaged log is told of, left alone without --yes, and cut with it', asyn
     code: 0,
     output: expect.stringContaining('nothing is damaged'),
   });
+});
+
+test.skipIf(!hasPseudoTerminal)(`Ctrl-C and Ctrl-D at its question change nothing${whyNoTerminal}`, async () => {
+  const slots = divideSlots(1);
+  await (await openDataDirectory(directory, slots, 8192)).lock.release();
+  const { files } = await writeLog(50, 2000);
+  files.get('000000000002.log')![4096 + 300]! ^= 1;
+  for (const [name, bytes] of files) await writeFile(join(shardDirectory(directory, slots[0]!), name), bytes);
+  const before = await readdir(directory, { recursive: true });
+  const [runtime] = runtimes();
+  for (const keys of ['\u0003', '\u0004', 'no\r']) {
+    const command = [...runtime!.command, entry, 'repair', '--data', directory];
+    const { code, output } = atTerminal([['Type "yes": ', keys]], command);
+    expect(code).toBe(1);
+    expect(output.replaceAll('\r', '')).toMatch(/Type "yes": .*\n+Nothing was changed\.\n$/);
+    expect(await readdir(directory, { recursive: true })).toEqual(before);
+  }
 });
 
 test('what is no data directory is refused in one line', async () => {
