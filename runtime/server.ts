@@ -168,6 +168,13 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       await directory?.lock.release();
     }
   };
+  // One after the other: of two at once, one that is refused would give the shards back what they had before both.
+  let reloading: Promise<void> = Promise.resolve();
+  const reload = (): Promise<void> => {
+    const reloaded = reloading.then(() => served.setSecrets(loadSecrets(options)));
+    reloading = reloaded.catch(() => {});
+    return reloaded;
+  };
   let closed: Promise<void> | undefined;
   const close = (graceMs: number = DEFAULT_CLOSE_GRACE_MS): Promise<void> => {
     closed ??= closeOnce(graceMs);
@@ -181,7 +188,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     data: log?.data,
     snapshot: () => served.snapshot(),
     info: () => served.info(),
-    reload: async () => served.setSecrets(loadSecrets(options)),
+    reload,
     close,
     [Symbol.asyncDispose]: () => close(),
   };
