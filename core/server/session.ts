@@ -91,17 +91,18 @@ export class Session implements ConnectionHandler {
 
   /** The tokens are others than before: the peer keeps what its token still grants. */
   renew(): void {
-    const { guard } = this.#shard;
-    if (guard === undefined) this.access = Access.FULL;
-    else {
-      const wasKnown = this.access !== Access.NONE;
-      this.#grant = this.#grant === undefined ? undefined : guard.renew(this.#grant);
-      this.access = this.#grant?.access ?? Access.NONE;
-      if (!wasKnown || this.access !== Access.NONE) return;
-      // It may bring another token, as if it had just come.
-      this.#strangerTick = this.#shard.ticks;
-      this.#strangerBytes = 0;
+    const { guard, ticks } = this.#shard;
+    if (guard === undefined) {
+      this.access = Access.FULL;
+      return;
     }
+    const before = this.access;
+    this.#grant = this.#grant && guard.renew(this.#grant);
+    this.access = this.#grant?.access ?? Access.NONE;
+    if (this.access !== Access.NONE || before === Access.NONE) return;
+    // It may bring another token, as if it had just come.
+    this.#strangerTick = ticks;
+    this.#strangerBytes = 0;
   }
 
   /** There are too many connections; it is told so, or cut without a word. */

@@ -46,8 +46,8 @@ export async function serve({ transport: name, ...given }: ServeOptions, runtime
 }
 
 /**
- * SIGUSR2 begins a snapshot. SIGHUP has tokens and certificates read anew; if they can't be, one line says so and the old ones stay. What comes
- * while the server still reads its log is done once it serves: a signal that nobody takes would end the process.
+ * SIGUSR2 begins a snapshot. SIGHUP has tokens and certificates read anew; if they can't be, one line says so and the old ones
+ * stay. What comes while the server still reads its log is done once it serves: a signal without a handler would end the process.
  */
 function takeWishes(runtime: Runtime, starting: Promise<Server>): void {
   const tell = (line: string): boolean => process.stderr.write(`ringkv: ${line}\n`);

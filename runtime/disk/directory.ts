@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import type { CommitFile, Disk, DiskFile } from '../../core/log/disk.ts';
 
-/** What a call of the runtimes takes at most, is less than 2 GiB; a segment that could not be ended may be longer. Unit: bytes. */
+/** Most of one call: the runtimes take less than 2 GiB, and a segment that could not be ended may be longer. Unit: bytes. */
 const CALL_BYTES_MAX = 2 ** 30;
 
 const open = promisify(fs.open);

@@ -80,7 +80,7 @@ export async function localHolder(directory: string): Promise<number | undefined
   return isSeenBy(await describeProcess(), claim) && (await isRunning(claim)) ? claim.pid : undefined;
 }
 
-/** Whether a process does something of its own at a signal, which most signals else end it with; undefined where there is no `/proc`. */
+/** Whether a process has a handler for a signal, which might end it otherwise; undefined where there is no `/proc`. */
 export async function takesSignal(pid: number, signal: number): Promise<boolean | undefined> {
   const status = await readText(`/proc/${pid}/status`);
   const [, caught] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(status ?? '') ?? [];
