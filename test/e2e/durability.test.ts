@@ -227,6 +227,21 @@ describe('a server with data', () => {
     expect(await child.stop()).toBe(0);
   });
 
+  test.skipIf(!runtimes().some(({ name }) => name === 'bun'))(
+    'makes one by SIGUSR2 to who has started it under another runtime',
+    async () => {
+      const data = join(folder, 'relaunched');
+      const { child, ready } = await serve(['--runtime', 'bun', '--data', data]);
+      expect(ready.pid).not.toBe(child.pid);
+      const client = await WireClient.dial(ready.address);
+      await client.call([Op.SET, 'k', 1]);
+      process.kill(child.pid, 'SIGUSR2');
+      await expect.poll(() => snapshotsIn(data), { timeout: 5000 }).toHaveLength(1);
+      await client.close();
+      expect(await child.stop()).toBe(0);
+    },
+  );
+
   test('asks no program for one that would end by it, though it has the directory', async () => {
     const data = join(folder, 'embedded');
     await using _ = await startServer({ listen: 'tcp://127.0.0.1:0', data, transport: 'node' });

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { divideSlots } from '../../core/slots.ts';
 import { openDataDirectory, shardDirectory } from '../../runtime/disk/data-directory.ts';
 import { runtimes, startChild } from '../support/children.ts';
-import { entry } from '../support/command.ts';
+import { entry, run } from '../support/command.ts';
 import { writeLog } from '../support/log-files.ts';
 import { atTerminal, hasPseudoTerminal, whyNoTerminal } from '../support/terminal.ts';
 
@@ -46,6 +46,9 @@ test('a damaged log is told of, left alone without --yes, and cut with it', asyn
   expect(asked.output).toMatch(/000000000002\.log, from offset \d+ on: \d+ bytes, \d+ whole records/);
   expect(asked.output).toContain('Say --yes to do it.');
   expect(await readFile(damaged)).toEqual(bytes);
+  const served = await run(['serve', '--listen', 'tcp://127.0.0.1:0', '--data', directory]);
+  expect(served.code).toBe(1);
+  expect(served.stderr).toMatch(/^ringkv: \S+000000000002\.log at offset \d+: .*`ringkv repair` tells .*\n$/m);
 
   expect((await repair('--data', directory, '--yes')).code).toBe(0);
   expect(await readdir(shard)).toContain('000000000002.broken');

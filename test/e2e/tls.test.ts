@@ -86,6 +86,16 @@ describe.skipIf(!hasOpenssl)(`tls${whyNoOpenssl}`, () => {
       );
     });
 
+    test('a client of TLS, by a server that has none', async () => {
+      const plain = await startServe(['--listen', 'tcp://127.0.0.1:0', '--transport', 'node']);
+      const address = plain.ready.address.replace('tcp:', 'tls:');
+      expect(await run(['shell', '--connect', address, 'ping'])).toMatchObject({
+        code: 1,
+        stderr: `ringkv: can't connect to ${address}: no TLS is spoken there (ERR_SSL_WRONG_VERSION_NUMBER)\n`,
+      });
+      expect(await plain.child.stop()).toBe(0);
+    });
+
     test('files that are missing, hold something else, or do not belong together', async () => {
       writeFileSync(file('nothing'), 'nothing');
       const listen = ['--listen', 'tls://127.0.0.1:0'];

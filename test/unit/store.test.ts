@@ -111,3 +111,10 @@ describe.each(['swiss', 'map'] as const)('a store on %s', (engine) => {
 test('a limit that can’t be is refused', () => {
   expect(() => openStore({ memoryBytesMax: 5 })).toThrow(RangeError);
 });
+
+test('an engine or eviction that there is not is refused, by its name', () => {
+  expect(() => openStore({ engine: 'nope' as 'map' })).toThrow(
+    new RangeError('engine is nope; it must be swiss or map'),
+  );
+  expect(() => openStore({ eviction: 'lru' as 'clock' })).toThrow(RangeError);
+});
