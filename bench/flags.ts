@@ -71,6 +71,14 @@ export const clientTransportFlag = optionalFlag(
   'name',
   'Reach servers by this transport, unless they speak WebSocket',
   clientTransport,
+  "uring where it works, else the generator's runtime's own",
+);
+
+/** For suites whose clients wait most of the time. */
+export const idleClientTransportFlag = optionalFlag(
+  'name',
+  'Reach servers by this transport, unless they speak WebSocket',
+  clientTransport,
   "the generator's runtime's own",
 );
 
@@ -78,7 +86,7 @@ export const clientTransportsFlag = optionalFlag(
   'names',
   'Reach every server by each of these transports, unless it speaks WebSocket',
   listOf(clientTransport),
-  "the generator's runtime's own",
+  "uring where it works, else the generator's runtime's own",
 );
 
 export const generatorsFlag = flag(

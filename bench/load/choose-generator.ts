@@ -9,7 +9,7 @@ import type { Survey } from '../servers/survey.ts';
 export interface GeneratorFlags {
   /** What runs the load generator; undefined for the fastest there is. */
   readonly generator: RuntimeName | undefined;
-  /** What carries its bytes to servers that are not reached by WebSocket; undefined for its runtime's own sockets. */
+  /** What carries its bytes to servers that are not reached by WebSocket; undefined for what `chooseClient` says. */
   readonly clientTransport: TransportName | undefined;
 }
 
@@ -22,34 +22,38 @@ export interface ChosenClient {
 /** The fastest first. */
 const GENERATOR_CHOICE: readonly RuntimeName[] = ['bun', 'node', 'deno'];
 
-/**
- * The runtime to take, of those where the transport works: the one whose own it is, else the fastest. Throws a `CommandError`
- * when there is none.
- */
-export function chooseGenerator({ cells }: Survey, { generator, clientTransport }: GeneratorFlags): FoundRuntime {
-  const usable = cells
-    .filter(({ runtime, transport }) => transport === (clientTransport ?? naturalTransport(runtime.name)))
-    .map(({ runtime }) => runtime);
-  const own = GENERATOR_CHOICE.filter((name) => naturalTransport(name) === clientTransport);
-  const candidates = generator === undefined ? [...own, ...GENERATOR_CHOICE] : [generator];
-  for (const name of candidates) {
-    const found = usable.find((one) => one.name === name);
-    if (found !== undefined) return found;
-  }
-  const asked = generator ?? GENERATOR_CHOICE.join(', ');
-  const how = clientTransport === undefined ? '' : ` over ${clientTransport}`;
-  throw usageError(`the load generator can't run on ${asked}${how}; "ringkv doctor" says why`);
+/** The fastest runtime there is on which its own sockets work. Throws a `CommandError` when there is none. */
+export function chooseGenerator(all: Survey, generator: RuntimeName | undefined): FoundRuntime {
+  return findGenerator(all, generator, undefined) ?? fail(generator, undefined);
 }
 
 /**
- * The client of a server on `serverTransport`: the runtime that `chooseGenerator` takes, and the transport that then carries
- * its bytes, which for a server that is reached by WebSocket is the runtime's own in any case. Throws likewise.
+ * The client of a server on `serverTransport`: a runtime, and the transport that then carries its bytes. A server that is
+ * reached by WebSocket has the runtime's own in any case.
+ *
+ * A `busy` client asks for as much as the server can do. On a ring that takes the least CPU, so that the server is the limit
+ * and not who asks: with 50 connections and one operation in flight on each, half of what Bun's sockets take. An `idle` one
+ * waits most of the time, for a reply or for the moment to send, and a ring in a thread that it shares would have it wake up to
+ * a millisecond late. Throws a `CommandError` when there is none.
  */
-export function chooseClient(all: Survey, serverTransport: TransportName, flags: GeneratorFlags): ChosenClient {
-  const webSocket = speaksWebSocket(serverTransport);
-  const runtime = chooseGenerator(all, webSocket ? { ...flags, clientTransport: undefined } : flags);
-  const natural = naturalTransport(runtime.name, webSocket ? 'ws' : 'tcp');
-  return { runtime, transport: webSocket ? natural : (flags.clientTransport ?? natural) };
+export function chooseClient(
+  all: Survey,
+  serverTransport: TransportName,
+  { generator, clientTransport }: GeneratorFlags,
+  use: 'busy' | 'idle',
+): ChosenClient {
+  if (speaksWebSocket(serverTransport)) {
+    const runtime = chooseGenerator(all, generator);
+    return { runtime, transport: naturalTransport(runtime.name, 'ws') };
+  }
+  if (clientTransport !== undefined) {
+    const runtime = findGenerator(all, generator, clientTransport) ?? fail(generator, clientTransport);
+    return { runtime, transport: clientTransport };
+  }
+  const onRing = use === 'busy' ? findGenerator(all, generator, 'uring') : undefined;
+  if (onRing !== undefined) return { runtime: onRing, transport: 'uring' };
+  const runtime = chooseGenerator(all, generator);
+  return { runtime, transport: naturalTransport(runtime.name) };
 }
 
 /** The clients of a server when several transports are asked for, each client once. Throws likewise. */
@@ -63,8 +67,28 @@ export function chooseClients(
 ): readonly ChosenClient[] {
   const asked = speaksWebSocket(serverTransport) ? [undefined] : (flags.clientTransports ?? [undefined]);
   return asked.map((clientTransport) =>
-    chooseClient(all, serverTransport, { generator: flags.generator, clientTransport }),
+    chooseClient(all, serverTransport, { generator: flags.generator, clientTransport }, 'busy'),
   );
+}
+
+/** The runtime to take, of those where the transport works: the one whose own it is, else the fastest. */
+function findGenerator(
+  { cells }: Survey,
+  generator: RuntimeName | undefined,
+  clientTransport: TransportName | undefined,
+): FoundRuntime | undefined {
+  const usable = cells
+    .filter(({ runtime, transport }) => transport === (clientTransport ?? naturalTransport(runtime.name)))
+    .map(({ runtime }) => runtime);
+  const own = GENERATOR_CHOICE.filter((name) => naturalTransport(name) === clientTransport);
+  const candidates = generator === undefined ? [...own, ...GENERATOR_CHOICE] : [generator];
+  return candidates.map((name) => usable.find((runtime) => runtime.name === name)).find((found) => found !== undefined);
+}
+
+function fail(generator: RuntimeName | undefined, clientTransport: TransportName | undefined): never {
+  const asked = generator ?? GENERATOR_CHOICE.join(', ');
+  const how = clientTransport === undefined ? '' : ` over ${clientTransport}`;
+  throw usageError(`the load generator can't run on ${asked}${how}; "ringkv doctor" says why`);
 }
 
 function speaksWebSocket(transport: TransportName): boolean {

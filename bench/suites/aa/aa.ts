@@ -76,11 +76,11 @@ export interface Decision {
 export async function aa({ flags, json, context, signal }: AaOptions): Promise<number> {
   const pinning = flags.pin ? pinned() : unpinned;
   const all = await survey(context, signal);
-  const runtime = flags.runtime ?? chooseGenerator(all, { generator: undefined, clientTransport: undefined }).name;
+  const runtime = flags.runtime ?? chooseGenerator(all, undefined).name;
   const transport = flags.transport ?? naturalTransport(runtime);
   const { cells, skipped } = selectCells(all, [runtime], [transport]);
   const cell = cells[0]!;
-  const client = chooseClient(all, transport, flags);
+  const client = chooseClient(all, transport, flags, 'busy');
   const dimensionsOf = (side: string): Dimensions => ({
     side,
     runtime,

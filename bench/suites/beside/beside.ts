@@ -72,7 +72,9 @@ interface Subject extends Cell {
 export async function beside({ flags, json, context, signal }: BesideOptions): Promise<number> {
   const all = await survey(context, signal);
   const chosen = selectCells(all, flags.runtimes, flags.transports);
-  const subjects = chosen.cells.map((cell): Subject => ({ ...cell, client: chooseClient(all, cell.transport, flags) }));
+  const subjects = chosen.cells.map(
+    (cell): Subject => ({ ...cell, client: chooseClient(all, cell.transport, flags, 'idle') }),
+  );
   return runSuite({
     name: 'beside',
     flags,

@@ -4,8 +4,8 @@ import { defineCommand } from '../../../runtime/command/cli.ts';
 import { choice, count, flag, integer, listOf } from '../../../runtime/command/flags.ts';
 import type { TransportName } from '../../../transports/transport.ts';
 import {
-  clientTransportFlag,
   generatorFlag,
+  idleClientTransportFlag,
   interruptible,
   jsonFlag,
   keysFlag,
@@ -47,7 +47,7 @@ export const besideCommand = defineCommand({
     folder: flag('path', 'Keep the data on the disk of this folder', (text) => text, tmpdir()),
     seed: seedFlag,
     generator: generatorFlag,
-    clientTransport: clientTransportFlag,
+    clientTransport: idleClientTransportFlag,
     json: jsonFlag,
     quick: quickFlag,
   },

@@ -150,7 +150,7 @@ function defaultClientTransports(
   generator: RuntimeName | undefined,
   quick: boolean,
 ): readonly TransportName[] {
-  const { name } = chooseGenerator(all, { generator, clientTransport: undefined });
+  const { name } = chooseGenerator(all, generator);
   const hasRing = all.cells.some(({ runtime, transport }) => runtime.name === name && transport === 'uring');
   return [naturalTransport(name), ...(hasRing && !quick ? ['uring' as const] : [])];
 }

@@ -2,8 +2,8 @@
 import { defineCommand } from '../../../runtime/command/cli.ts';
 import { flag, integer, optionalFlag, positiveNumber } from '../../../runtime/command/flags.ts';
 import {
-  clientTransportFlag,
   generatorFlag,
+  idleClientTransportFlag,
   interruptible,
   jsonFlag,
   otherwise,
@@ -55,7 +55,7 @@ export const connectionsCommand = defineCommand({
     rounds: flag('number', 'Measure every cell so many times', integer(1, 1000), '1'),
     seed: seedFlag,
     generator: generatorFlag,
-    clientTransport: clientTransportFlag,
+    clientTransport: idleClientTransportFlag,
     json: jsonFlag,
     quick: quickFlag,
   },

@@ -60,7 +60,9 @@ export async function connections({ flags, json, context, signal }: ConnectionsO
   await assertOpenFiles(flags.connections);
   const all = await survey(context, signal);
   const chosen = selectCells(all, flags.runtimes, flags.transports);
-  const subjects = chosen.cells.map((cell): Subject => ({ ...cell, client: chooseClient(all, cell.transport, flags) }));
+  const subjects = chosen.cells.map(
+    (cell): Subject => ({ ...cell, client: chooseClient(all, cell.transport, flags, 'idle') }),
+  );
   return runSuite({
     name: 'connections',
     flags,

@@ -85,7 +85,7 @@ export async function flame({ flags, json, context, signal }: FlameOptions): Pro
   );
   const subjects = chosen.cells.flatMap((cell) =>
     profilers.map((profiler): FlameSubject => {
-      return { ...cell, profiler, client: chooseClient(all, cell.transport, flags) };
+      return { ...cell, profiler, client: chooseClient(all, cell.transport, flags, 'busy') };
     }),
   );
   const notes = new Map<string, Readonly<Record<string, string>>>();

@@ -94,7 +94,7 @@ export async function log({ flags, json, context, signal }: LogOptions): Promise
   const subjects = flags.connections.flatMap((connections) =>
     cells.flatMap((cell) =>
       flags.policies.map((policy): Subject => {
-        return { cell, policy, connections, client: chooseClient(all, cell?.transport ?? 'node', flags) };
+        return { cell, policy, connections, client: chooseClient(all, cell?.transport ?? 'node', flags, 'busy') };
       }),
     ),
   );

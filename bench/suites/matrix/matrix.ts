@@ -38,7 +38,7 @@ export interface MatrixFlags {
   readonly seed: number;
   /** What runs the load generators; undefined for the fastest there is. */
   readonly generator: RuntimeName | undefined;
-  /** What carries their bytes to servers that are not reached by WebSocket; undefined for the runtime's own sockets. */
+  /** What carries their bytes to servers that are not reached by WebSocket; undefined for what `chooseClient` says. */
   readonly clientTransports: readonly TransportName[] | undefined;
   readonly generators: number;
   readonly pin: boolean;

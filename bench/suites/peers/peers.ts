@@ -81,8 +81,10 @@ export async function peers({ flags, json, context, signal }: PeersOptions): Pro
   const all = await survey(context, signal);
   const chosen = selectCells(all, flags.runtimes, flags.transports);
   const subjects = [
-    ...chosen.cells.map((cell): Subject => ({ server: cell, client: chooseClient(all, cell.transport, flags) })),
-    ...others.found.map((peer): Subject => ({ server: peer, client: chooseClient(all, 'node', flags) })),
+    ...chosen.cells.map(
+      (cell): Subject => ({ server: cell, client: chooseClient(all, cell.transport, flags, 'busy') }),
+    ),
+    ...others.found.map((peer): Subject => ({ server: peer, client: chooseClient(all, 'node', flags, 'busy') })),
   ];
   const pinning = flags.pin ? pinned(1, flags.generators) : unpinned;
   let workload = '';

@@ -3,9 +3,9 @@ import { MAX_FRAME_OPERATIONS } from '../../../core/protocol.ts';
 import { defineCommand } from '../../../runtime/command/cli.ts';
 import { flag, integer, listOf, optionalFlag, positiveNumber } from '../../../runtime/command/flags.ts';
 import {
-  clientTransportFlag,
   fittingKeys,
   generatorFlag,
+  idleClientTransportFlag,
   interruptible,
   jsonFlag,
   keysFlag,
@@ -50,7 +50,7 @@ export const rateCommand = defineCommand({
     seconds: secondsFlag(RATE_DEFAULTS, RATE_QUICK),
     seed: seedFlag,
     generator: generatorFlag,
-    clientTransport: clientTransportFlag,
+    clientTransport: idleClientTransportFlag,
     pin: pinFlag,
     json: jsonFlag,
     quick: quickFlag,

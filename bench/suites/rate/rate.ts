@@ -69,7 +69,9 @@ export async function rate({ flags, json, context, signal }: RateOptions): Promi
   const pinning = flags.pin ? pinned() : unpinned;
   const all = await survey(context, signal);
   const chosen = selectCells(all, flags.runtimes, flags.transports);
-  const subjects = chosen.cells.map((cell): Subject => ({ ...cell, client: chooseClient(all, cell.transport, flags) }));
+  const subjects = chosen.cells.map(
+    (cell): Subject => ({ ...cell, client: chooseClient(all, cell.transport, flags, 'idle') }),
+  );
   let workload = '';
   return runSuite<Subject, RateOwn>({
     name: 'rate',

@@ -72,7 +72,7 @@ export async function scale({ flags, json, context, signal }: ScaleOptions): Pro
   const subjects = chosen.cells.flatMap((cell) =>
     flags.servers.flatMap((servers) =>
       flags.generators.map((generators): Subject => {
-        return { ...cell, client: chooseClient(all, cell.transport, flags), servers, generators };
+        return { ...cell, client: chooseClient(all, cell.transport, flags, 'busy'), servers, generators };
       }),
     ),
   );

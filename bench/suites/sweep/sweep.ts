@@ -92,7 +92,9 @@ export async function sweep({ flags, json, context, signal }: SweepOptions): Pro
   const subjects = chosen.cells.flatMap((cell) =>
     fitting
       .filter(({ reason }) => reason === undefined)
-      .map(({ setting }): SweepSubject => ({ ...cell, client: chooseClient(all, cell.transport, flags), setting })),
+      .map(
+        ({ setting }): SweepSubject => ({ ...cell, client: chooseClient(all, cell.transport, flags, 'busy'), setting }),
+      ),
   );
   if (subjects.length === 0) throw usageError(`--over ${over}: ${tooLarge.map(({ reason }) => reason).join('; ')}`);
   const measured: Measured[] = [];

@@ -2,8 +2,8 @@
 import { defineCommand } from '../../../runtime/command/cli.ts';
 import { choice, flag, integer, listOf, optionalFlag } from '../../../runtime/command/flags.ts';
 import {
-  clientTransportFlag,
   generatorFlag,
+  idleClientTransportFlag,
   interruptible,
   jsonFlag,
   KEYS_MAX,
@@ -56,7 +56,7 @@ export const syscallsCommand = defineCommand({
     rounds: roundsFlag(SYSCALLS_DEFAULTS, SYSCALLS_QUICK),
     seed: seedFlag,
     generator: generatorFlag,
-    clientTransport: clientTransportFlag,
+    clientTransport: idleClientTransportFlag,
     pin: pinFlag,
     json: jsonFlag,
     quick: quickFlag,

@@ -1,8 +1,8 @@
 /** The command `bench tcp`: its flags and their defaults. The suite is loaded when it is called. */
 import { defineCommand } from '../../../runtime/command/cli.ts';
 import {
-  clientTransportFlag,
   generatorFlag,
+  idleClientTransportFlag,
   interruptible,
   jsonFlag,
   operationsFlag,
@@ -37,7 +37,7 @@ export const tcpCommand = defineCommand({
     seconds: secondsFlag(TCP_DEFAULTS, TCP_QUICK),
     seed: seedFlag,
     generator: generatorFlag,
-    clientTransport: clientTransportFlag,
+    clientTransport: idleClientTransportFlag,
     pin: pinFlag,
     json: jsonFlag,
     quick: quickFlag,

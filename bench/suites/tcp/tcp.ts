@@ -64,7 +64,9 @@ export async function tcp({ flags, json, context, signal }: TcpOptions): Promise
   const subjects = sizes
     .filter(({ keys, reason }) => reason === undefined && operationsOn(keys, flags.operations).length > 0)
     .flatMap(({ keys }) =>
-      chosen.cells.map((cell): TcpSubject => ({ ...cell, client: chooseClient(all, cell.transport, flags), keys })),
+      chosen.cells.map(
+        (cell): TcpSubject => ({ ...cell, client: chooseClient(all, cell.transport, flags, 'idle'), keys }),
+      ),
     );
   if (subjects.length === 0) {
     const why = tooLarge.map(({ reason }) => reason).join('; ') || `there is nothing of ${flags.operations} to do`;

@@ -81,7 +81,9 @@ export async function writes({ flags, json, context, signal }: WritesOptions): P
   const subjects = sizes
     .filter(({ reason }) => reason === undefined)
     .flatMap(({ keys }) =>
-      chosen.cells.map((cell): WritesSubject => ({ ...cell, client: chooseClient(all, cell.transport, flags), keys })),
+      chosen.cells.map(
+        (cell): WritesSubject => ({ ...cell, client: chooseClient(all, cell.transport, flags, 'busy'), keys }),
+      ),
     );
   if (subjects.length === 0)
     throw usageError(`--sizes ${flags.sizes}: ${tooLarge.map(({ reason }) => reason).join('; ')}`);

@@ -77,7 +77,7 @@ export async function ycsb({ flags, json, context, signal }: YcsbOptions): Promi
   const all = await survey(context, signal);
   const chosen = selectCells(all, flags.runtimes, flags.transports);
   const subjects = chosen.cells.map(
-    (cell): YcsbSubject => ({ ...cell, client: chooseClient(all, cell.transport, flags) }),
+    (cell): YcsbSubject => ({ ...cell, client: chooseClient(all, cell.transport, flags, 'busy') }),
   );
   const run = RUN_ORDER.filter((name) => flags.workloads.includes(name));
   const drawn: Partial<Record<WorkloadName, string>> = {};
