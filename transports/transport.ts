@@ -126,6 +126,11 @@ export interface Listener {
   readonly thread?: BlockedThread | undefined;
   /** Writes files by the way the transport carries bytes. Default: it has nothing better for that than the runtime. */
   readonly files?: FileWriter | undefined;
+  /**
+   * Calls back once, so many milliseconds later, in the transport's own turns; never, if the listener is closed meanwhile.
+   * Default: it has nothing more exact than the runtime's timers.
+   */
+  after?(ms: number, call: () => void): void;
 }
 
 /** What of a file a write makes durable: its own bytes, or all that was written to the file up to now. */

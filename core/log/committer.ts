@@ -11,6 +11,7 @@
  * A segment is synced before anything is written to the next one, under any policy.
  */
 import type { TurnLog, TurnLogHost } from '../server/turn-log.ts';
+import { type After, Gathering } from './gathering.ts';
 import type { Log, LogBatch } from './log.ts';
 
 /** When what was acknowledged is made durable. */
@@ -36,6 +37,8 @@ export class Committer implements TurnLog {
   host: TurnLogHost | undefined;
   upkeep: LogUpkeep | undefined;
   readonly policy: FsyncPolicy;
+  /** Who waits for commits, under `always`; undefined when these begin at once. */
+  #gathering: Gathering | undefined;
   #log: Log;
   /** Numbers the logs that were gone on with: what comes from the file of one before is of no interest. */
   #epoch = 0;
@@ -86,12 +89,20 @@ export class Committer implements TurnLog {
     return this.#log.pendingBytes + ((this.#writing ?? this.#waiting)?.bytes.length ?? 0);
   }
 
+  /** From now on a commit under `always` begins when those have gathered whom it is to answer. Default: at once. */
+  gather(after: After): void {
+    if (this.policy === 'always') this.#gathering = new Gathering(after, () => this.commit());
+  }
+
   append(redo: Uint8Array, timeMs: number): void {
     if (redo.length > 0) this.#log.append(redo, timeMs);
+    if (!this.#log.isEmpty) this.#gathering?.joined();
+    else if (this.#writing !== undefined) this.#gathering?.joinedLate();
   }
 
   endTurn(): number {
     const record = this.#log.endTurn();
+    this.#gathering?.turnEnded();
     // What is synced anyway is better gathered for as long as there is more.
     if (this.policy !== 'always') this.#pump();
     return record;
@@ -163,9 +174,9 @@ export class Committer implements TurnLog {
     if (this.#isPumping) return;
     this.#isPumping = true;
     while (this.#writing === undefined && this.#failure === undefined && !this.#isLate) {
-      const batch = this.#waiting ?? this.#log.take();
+      if (this.#waiting === undefined && (!this.#log.hasPending || !this.#hasGathered)) break;
+      const batch = this.#waiting ?? this.#log.take()!;
       this.#waiting = undefined;
-      if (batch === undefined) break;
       if (this.#isSyncing && this.#needsSync(batch)) {
         this.#waiting = batch;
         break;
@@ -173,6 +184,10 @@ export class Committer implements TurnLog {
       this.#write(batch);
     }
     this.#isPumping = false;
+  }
+
+  get #hasGathered(): boolean {
+    return this.#gathering === undefined || this.#drained !== undefined || this.#gathering.isComplete;
   }
 
   #needsSync({ lastOfSegment }: LogBatch): boolean {
@@ -185,6 +200,7 @@ export class Committer implements TurnLog {
     const epoch = this.#epoch;
     const log = this.#log;
     this.#writing = batch;
+    this.#gathering?.began(!log.hasPending);
     segment.file.commit(offset, bytes, sync, (error) => {
       if (epoch === this.#epoch) {
         this.#wrote(batch, sync, error);
@@ -209,6 +225,7 @@ export class Committer implements TurnLog {
     this.#lastBatch = batch;
     this.#written = batch.sequence;
     if (sync) this.#synced(batch.sequence);
+    this.#gathering?.ended();
     if (batch.lastOfSegment) this.upkeep?.segmentEnded(batch);
     this.#settle();
   }
@@ -286,6 +303,7 @@ export class Committer implements TurnLog {
     this.#failure = error;
     this.#hasFailed = true;
     this.#counters.logFailures++;
+    this.#gathering?.reset();
     // It waited for the sync that has failed just now, so nothing is under way on its file.
     if (this.#waiting?.lastOfSegment) this.#waiting.segment.file.close();
     this.#waiting = undefined;

@@ -64,6 +64,7 @@ export interface LogSurroundings {
 export interface LogTransport {
   readonly files?: FileWriter | undefined;
   attend?(): () => void;
+  after?(ms: number, call: () => void): void;
 }
 
 export class ShardLog implements LogUpkeep {
@@ -158,6 +159,7 @@ export class ShardLog implements LogUpkeep {
   listening(transport: LogTransport, flush: () => void): void {
     this.#transport = transport;
     this.#flush = flush;
+    if (transport.after !== undefined) this.committer.gather((ms, call) => transport.after!(ms, call));
   }
 
   /** Makes a snapshot of everything up to now, in the background. */

@@ -83,6 +83,8 @@ export class Simulation implements LogUpkeep {
   #heal: (() => void) | undefined;
   /** Syncs that are under way. */
   #syncs: (() => void)[] = [];
+  /** What is to be called after a while. */
+  #alarms: (() => void)[] = [];
 
   constructor({ seed, engine, bugs }: SimulationOptions) {
     this.#random = new Random(seed);
@@ -115,7 +117,9 @@ export class Simulation implements LogUpkeep {
         const segment = await prepareSegment(disk, recovered.nextSegment, this.#segmentBytes);
         disk.stopAfter(Infinity);
         this.#log = new Log(this.#open(segment), recovered.position, crc32);
+        this.#alarms = [];
         this.#committer = new Committer(this.#log, this.#policy);
+        if (this.#random.chance(0.5)) this.#committer.gather((_ms, call) => this.#alarms.push(call));
         this.#committer.upkeep = this;
         this.#snapshotSegment = recovered.snapshot?.nextSegment ?? 1;
         this.#closed = { ...recovered.position, nextSegment: segment.index };
@@ -161,6 +165,7 @@ export class Simulation implements LogUpkeep {
       if (random.chance(0.5)) this.#committer.commit();
       if (random.chance(0.1)) this.#committer.tick();
       if (random.chance(0.6)) this.#syncs.shift()?.();
+      if (random.chance(0.3)) for (const call of this.#alarms.splice(0)) call();
       this.#prepare();
       if (random.chance(0.1)) this.#compact();
       if (this.#committer.hasFailed) this.#committer.giveUp();

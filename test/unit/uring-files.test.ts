@@ -1,4 +1,4 @@
-/** Files written through a ring: what was written is there, all of it, and what goes wrong is told once. */
+/** Files written through a ring: what was written is there, all of it, and what goes wrong is told once. And its time-outs. */
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -120,4 +120,23 @@ describe.skipIf(!availability.available || !isRoot)(`a full disk${why}${isRoot ?
       rmSync(path);
     },
   );
+
+  test('a listener calls back after the time it was told, while nothing else happens, and not once it is closed', async () => {
+    await listen();
+    const began = performance.now();
+    const order: number[] = [];
+    await new Promise<void>((resolve) => {
+      listener.after!(60, () => {
+        order.push(60);
+        resolve();
+      });
+      listener.after!(5, () => order.push(5));
+    });
+    expect(order).toEqual([5, 60]);
+    expect(performance.now() - began).toBeGreaterThanOrEqual(60);
+    listener.after!(20, () => order.push(20));
+    await listener.close(0);
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    expect(order).toEqual([5, 60]);
+  });
 });

@@ -1,9 +1,11 @@
 /** A loop and what is open on it: listeners, their connections, and connections to others. */
+import { setTimeout } from 'node:timers';
 import { Libc, systemError } from '../../runtime/ffi/libc.ts';
 import { Serving } from '../serving.ts';
 import type { Connection, ConnectionHandler, Listener, ReceiveRoom, ServerHandler } from '../transport.ts';
 import { removeUnixPath } from '../unix.ts';
 import { Acceptor } from './acceptor.ts';
+import { Alarm } from './alarm.ts';
 import { BufferGroup } from './buffers.ts';
 import { UringConnection } from './connection.ts';
 import { connectSocket } from './connector.ts';
@@ -91,6 +93,10 @@ export class Hub {
       attend: () => loop.attend(),
       thread: loop.handOver(),
       files,
+      after: (ms, call) => {
+        if (files.isOpen) new Alarm(loop, ms, call);
+        else setTimeout(call, ms);
+      },
       close(graceMs) {
         closed ??= close(graceMs);
         return closed;
