@@ -127,7 +127,7 @@ export interface Listener {
   /** Writes files by the way the transport carries bytes. Default: it has nothing better for that than the runtime. */
   readonly files?: FileWriter | undefined;
   /**
-   * Calls back once, so many milliseconds later, in the transport's own turns; never, if the listener is closed meanwhile.
+   * Calls back once, so many milliseconds later, in the transport's own turns; perhaps never, once the listener is closed.
    * Default: it has nothing more exact than the runtime's timers.
    */
   after?(ms: number, call: () => void): void;

@@ -96,13 +96,19 @@ export class Committer implements TurnLog {
 
   append(redo: Uint8Array, timeMs: number): void {
     if (redo.length > 0) this.#log.append(redo, timeMs);
-    if (!this.#log.isEmpty) this.#gathering?.joined();
-    else if (this.#writing !== undefined) this.#gathering?.joinedLate();
+  }
+
+  executed(who: object): void {
+    this.#gathering?.executed(who);
+  }
+
+  left(who: object): void {
+    this.#gathering?.left(who);
   }
 
   endTurn(): number {
     const record = this.#log.endTurn();
-    this.#gathering?.turnEnded();
+    this.#gathering?.turnEnded(this.#log.hasPending ? 'next' : this.#writing === undefined ? undefined : 'under way');
     // What is synced anyway is better gathered for as long as there is more.
     if (this.policy !== 'always') this.#pump();
     return record;
@@ -166,6 +172,7 @@ export class Committer implements TurnLog {
     this.#isSyncing = false;
     this.#isLate = false;
     this.#failure = undefined;
+    this.#gathering?.reset();
     this.host?.resumed();
   }
 
@@ -174,7 +181,7 @@ export class Committer implements TurnLog {
     if (this.#isPumping) return;
     this.#isPumping = true;
     while (this.#writing === undefined && this.#failure === undefined && !this.#isLate) {
-      if (this.#waiting === undefined && (!this.#log.hasPending || !this.#hasGathered)) break;
+      if (this.#waiting === undefined && (!this.#log.hasPending || !this.#mayBegin())) break;
       const batch = this.#waiting ?? this.#log.take()!;
       this.#waiting = undefined;
       if (this.#isSyncing && this.#needsSync(batch)) {
@@ -186,8 +193,8 @@ export class Committer implements TurnLog {
     this.#isPumping = false;
   }
 
-  get #hasGathered(): boolean {
-    return this.#gathering === undefined || this.#drained !== undefined || this.#gathering.isComplete;
+  #mayBegin(): boolean {
+    return this.#gathering === undefined || this.#drained !== undefined || this.#gathering.mayBegin();
   }
 
   #needsSync({ lastOfSegment }: LogBatch): boolean {

@@ -3,11 +3,12 @@
  * their replies before they go on would else fall into two groups, each of which pays for syncs of its own, and takes the
  * processor from those of the other: one sync for all costs half as much.
  *
- * PostgreSQL's `commit_delay` is the same idea with a fixed time. Here the time is a limit, and after each wait in vain twice
- * as many commits begin at once as after the one before.
+ * PostgreSQL's `commit_delay` is the same idea with a fixed time. Here the time is a limit, and after a wait in vain some of
+ * the next commits begin at once: twice as many each time, and one less for each wait that was of use. So who sends when he
+ * likes, and not when he was answered, is soon waited for next to never, also if others come back.
  */
 
-/** Whoever is here waits for others at most about so long. Unit: milliseconds. */
+/** Whoever is here waits for others at most so long, or twice as long after a commit that was held for less. Unit: milliseconds. */
 const WAIT_MS = 1;
 
 /** When waiting was in vain again and again, this many commits begin at once. */
@@ -18,92 +19,101 @@ export type After = (ms: number, call: () => void) => void;
 
 export class Gathering {
   readonly #after: After;
-  /** The time is up: the next commit begins with those who are here. */
-  readonly #onTimeUp: () => void;
-  /** Frames that are answered by the commit under way, by the next, and by the one of the turn that has not ended. */
-  #underWay = 0;
-  #here = 0;
-  #inTurn = 0;
-  /** How many are to be here when the next begins. */
-  #expected = 0;
+  /** The commit that was held may begin, by what happened between turns. */
+  readonly #onComplete: () => void;
+  // Who waits for the commit under way, who for the next, and whose frames were executed in the turn under way.
+  #underWay = new Set<object>();
+  #here = new Set<object>();
+  readonly #inTurn = new Set<object>();
+  /** Who was answered by the last commit and is not here: the next waits for them. */
+  #absent = new Set<object>();
   /** So many of the next commits begin at once, and so many would after another wait in vain. */
   #skips = 0;
   #skipsNext = 1;
-  /** Numbers what is waited for. */
-  #wait = 0;
+  /** Numbers the commits. */
+  #commit = 0;
+  #isHeld = false;
   #hasAlarm = false;
 
-  constructor(after: After, onTimeUp: () => void) {
+  constructor(after: After, onComplete: () => void) {
     this.#after = after;
-    this.#onTimeUp = onTimeUp;
+    this.#onComplete = onComplete;
   }
 
-  /** A frame was executed whose reply waits for what this turn, or one before it, has to be committed. */
-  joined(): void {
-    this.#inTurn++;
+  /** A frame of somebody was executed in this turn. */
+  executed(who: object): void {
+    this.#inTurn.add(who);
   }
 
-  /** A frame was executed whose reply waits for the commit under way. */
-  joinedLate(): void {
-    this.#underWay++;
+  /** The turn is over, and all its replies wait for that commit, or for none. */
+  turnEnded(waitsFor: 'next' | 'under way' | undefined): void {
+    for (const who of this.#inTurn) {
+      if (waitsFor === 'under way') this.#underWay.add(who);
+      if (waitsFor !== 'next') continue;
+      this.#here.add(who);
+      if (this.#absent.delete(who) && this.#absent.size === 0 && this.#isHeld) {
+        this.#skipsNext = Math.max(this.#skipsNext - 1, 1);
+      }
+    }
+    this.#inTurn.clear();
   }
 
-  /** What the turn has changed can be committed. */
-  turnEnded(): void {
-    this.#here += this.#inTurn;
-    this.#inTurn = 0;
+  /** Somebody is gone for good. */
+  left(who: object): void {
+    for (const group of [this.#underWay, this.#here, this.#inTurn, this.#absent]) group.delete(who);
+    if (this.#isHeld && this.#absent.size === 0) this.#onComplete();
   }
 
-  /** Whether to begin now. If not, `onTimeUp` is called unless `began` is before that. */
-  get isComplete(): boolean {
-    if (this.#here >= this.#expected) return true;
-    this.#setAlarm();
-    return false;
+  /** Whether the next commit may begin. If not, it is held until all are here or `onComplete` is called. */
+  mayBegin(): boolean {
+    this.#isHeld = this.#absent.size > 0;
+    if (this.#isHeld && !this.#hasAlarm) this.#setAlarm();
+    return !this.#isHeld;
   }
 
-  /** A commit begins: with all frames that are here, or only with a part of what they have changed. */
+  /** A commit begins, with all that those have recorded who are here, or with a part of it. */
   began(withAll: boolean): void {
-    if (this.#expected > 0 && this.#here >= this.#expected) this.#skipsNext = 1;
-    this.#expected = 0;
-    this.#wait++;
-    if (!withAll) return;
-    this.#underWay = this.#here;
-    this.#here = 0;
+    this.#commit++;
+    this.#isHeld = false;
+    this.#absent.clear();
+    if (withAll) [this.#underWay, this.#here] = [this.#here, this.#underWay];
   }
 
-  /** The commit has ended; its frames are answered. */
+  /** It has ended, and whoever waited for it is answered. */
   ended(): void {
-    if (this.#skips > 0) this.#skips--;
-    else this.#expected = this.#here + this.#underWay;
-    this.#underWay = 0;
+    const answered = this.#underWay;
+    this.#underWay = this.#absent;
+    if (this.#skips > 0) {
+      this.#skips--;
+      answered.clear();
+    }
+    for (const who of this.#here) answered.delete(who);
+    this.#absent = answered;
   }
 
   /** Nobody waits any more. */
   reset(): void {
-    this.#underWay = 0;
-    this.#here = 0;
-    this.#inTurn = 0;
-    this.#expected = 0;
-    this.#wait++;
+    this.#commit++;
+    this.#isHeld = false;
+    for (const group of [this.#underWay, this.#here, this.#inTurn, this.#absent]) group.clear();
   }
 
   #setAlarm(): void {
-    if (this.#hasAlarm) return;
     this.#hasAlarm = true;
-    const wait = this.#wait;
+    const commit = this.#commit;
     this.#after(WAIT_MS, () => {
       this.#hasAlarm = false;
-      if (this.#here === 0 || this.#here >= this.#expected) return;
-      // It was set for those who are gone: who is here now has waited for less.
-      if (wait !== this.#wait) this.#setAlarm();
+      if (!this.#isHeld) return;
+      // It was set for a commit before: this one was held for less.
+      if (commit !== this.#commit) this.#setAlarm();
       else this.#giveUp();
     });
   }
 
   #giveUp(): void {
-    this.#expected = 0;
+    this.#absent.clear();
     this.#skips = this.#skipsNext;
-    this.#skipsNext = Math.min(this.#skipsNext * 2, SKIPPED_MAX);
-    this.#onTimeUp();
+    this.#skipsNext = Math.min(this.#skipsNext * 2 + 1, SKIPPED_MAX);
+    this.#onComplete();
   }
 }

@@ -113,11 +113,6 @@ export class Log {
     return this.#sealed > 0 || this.#closed.length > 0;
   }
 
-  /** Whether nothing was recorded that was not taken yet, sealed or not. */
-  get isEmpty(): boolean {
-    return this.#end === 0 && this.#closed.length === 0;
-  }
-
   /** Sealed bytes that were not taken yet. */
   get pendingBytes(): number {
     return this.#sealed + this.#closed.reduce((bytes, batch) => bytes + batch.bytes.length, 0);

@@ -204,6 +204,7 @@ export class Shard {
   forget(session: Session): void {
     this.#sessions.delete(session);
     this.#refused.delete(session);
+    this.#log?.left(session);
   }
 
   /** A session got bytes from its peer. */
@@ -234,6 +235,7 @@ export class Shard {
     this.#counters.frames++;
     this.#turnRequestBytes += length;
     this.#log?.append(engine.redo(), engine.redoTimeMs);
+    this.#log?.executed(session);
     this.#addPart(session, before);
     if (engine.outputBytes > TURN_OUTPUT_BYTES_MAX) this.flush();
     return readable;

@@ -7,6 +7,10 @@ export interface TurnLog {
   host: TurnLogHost | undefined;
   /** Adds what the engine's last `execute` changed to the record of this turn. */
   append(redo: Uint8Array, timeMs: number): void;
+  /** A frame of somebody was executed: its reply waits for what was recorded up to the end of this turn. */
+  executed(who: object): void;
+  /** Nobody is to wait for him any more: he is gone. */
+  left(who: object): void;
   /** Ends the record, if there is one, and returns the number of the latest, which may be settled already. */
   endTurn(): number;
   /** Every record up to this number is settled. */

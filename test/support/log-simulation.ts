@@ -165,6 +165,7 @@ export class Simulation implements LogUpkeep {
       if (random.chance(0.5)) this.#committer.commit();
       if (random.chance(0.1)) this.#committer.tick();
       if (random.chance(0.6)) this.#syncs.shift()?.();
+      if (random.chance(0.05)) this.#committer.left(random.pick(CLIENTS));
       if (random.chance(0.3)) for (const call of this.#alarms.splice(0)) call();
       this.#prepare();
       if (random.chance(0.1)) this.#compact();
@@ -181,6 +182,7 @@ export class Simulation implements LogUpkeep {
       const operations = Array.from({ length: this.#random.between(1, 4) }, () => randomOperation(this.#random));
       const { redo } = run(this.#engine, array(operations), this.#nowMs);
       this.#committer.append(redo, this.#engine.redoTimeMs);
+      this.#committer.executed(this.#random.pick(CLIENTS));
       if (redo.length > 0) payloads.push(redo);
     }
     this.#committer.endTurn();
@@ -296,6 +298,8 @@ export class Simulation implements LogUpkeep {
     }
   }
 }
+
+const CLIENTS = [{}, {}, {}, {}];
 
 const KEYS = ['key0', 'key1', 'key2', 'key3', 'key4', 'key5'];
 

@@ -1,5 +1,5 @@
 /** A time-out of the ring: calls back once, in a turn of the loop, unless the ring is gone before that. */
-import { ETIME, layout } from './constants.ts';
+import { ECANCELED, layout } from './constants.ts';
 import type { Loop, Target } from './loop.ts';
 import { prepTimeout } from './prep.ts';
 import type { Piece } from './stage.ts';
@@ -24,7 +24,8 @@ export class Alarm implements Target {
   complete(_what: number, result: number): void {
     this.#loop.stage.release(this.#timespec);
     this.#loop.unregister(this.#target);
-    if (result === -ETIME) this.#call();
+    // Whatever else it is, there will be no other completion.
+    if (result !== -ECANCELED) this.#call();
   }
 }
 
