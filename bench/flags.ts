@@ -74,8 +74,8 @@ export const clientTransportFlag = optionalFlag(
   "uring where it works, else the generator's runtime's own",
 );
 
-/** For suites whose clients wait most of the time. */
-export const idleClientTransportFlag = optionalFlag(
+/** For suites whose clients send one operation after the other, or when one is due. */
+export const timedClientTransportFlag = optionalFlag(
   'name',
   'Reach servers by this transport, unless they speak WebSocket',
   clientTransport,

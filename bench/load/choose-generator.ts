@@ -32,15 +32,15 @@ export function chooseGenerator(all: Survey, generator: RuntimeName | undefined)
  * reached by WebSocket has the runtime's own in any case.
  *
  * A `busy` client asks for as much as the server can do. On a ring that takes the least CPU, so that the server is the limit
- * and not who asks: with 50 connections and one operation in flight on each, half of what Bun's sockets take. An `idle` one
- * waits most of the time, for a reply or for the moment to send, and a ring in a thread that it shares would have it wake up to
- * a millisecond late. Throws a `CommandError` when there is none.
+ * and not who asks: with 50 connections and one operation in flight on each, half of what Bun's sockets take. A `timed` one
+ * sends one operation after the other, or when one is due, and a ring in a thread that it shares would block it for a
+ * millisecond at a time. Throws a `CommandError` when there is none.
  */
 export function chooseClient(
   all: Survey,
   serverTransport: TransportName,
   { generator, clientTransport }: GeneratorFlags,
-  use: 'busy' | 'idle',
+  use: 'busy' | 'timed',
 ): ChosenClient {
   if (speaksWebSocket(serverTransport)) {
     const runtime = chooseGenerator(all, generator);

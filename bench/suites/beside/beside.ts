@@ -73,7 +73,7 @@ export async function beside({ flags, json, context, signal }: BesideOptions): P
   const all = await survey(context, signal);
   const chosen = selectCells(all, flags.runtimes, flags.transports);
   const subjects = chosen.cells.map(
-    (cell): Subject => ({ ...cell, client: chooseClient(all, cell.transport, flags, 'idle') }),
+    (cell): Subject => ({ ...cell, client: chooseClient(all, cell.transport, flags, 'timed') }),
   );
   return runSuite({
     name: 'beside',

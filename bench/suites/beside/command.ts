@@ -5,7 +5,6 @@ import { choice, count, flag, integer, listOf } from '../../../runtime/command/f
 import type { TransportName } from '../../../transports/transport.ts';
 import {
   generatorFlag,
-  idleClientTransportFlag,
   interruptible,
   jsonFlag,
   keysFlag,
@@ -15,6 +14,7 @@ import {
   sayWhatIsCut,
   secondsFlag,
   seedFlag,
+  timedClientTransportFlag,
   withDefaults,
 } from '../../flags.ts';
 import { DISTURBANCES } from './beside-plan.ts';
@@ -47,7 +47,7 @@ export const besideCommand = defineCommand({
     folder: flag('path', 'Keep the data on the disk of this folder', (text) => text, tmpdir()),
     seed: seedFlag,
     generator: generatorFlag,
-    clientTransport: idleClientTransportFlag,
+    clientTransport: timedClientTransportFlag,
     json: jsonFlag,
     quick: quickFlag,
   },

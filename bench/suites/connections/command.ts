@@ -3,7 +3,6 @@ import { defineCommand } from '../../../runtime/command/cli.ts';
 import { flag, integer, optionalFlag, positiveNumber } from '../../../runtime/command/flags.ts';
 import {
   generatorFlag,
-  idleClientTransportFlag,
   interruptible,
   jsonFlag,
   otherwise,
@@ -11,6 +10,7 @@ import {
   runtimesFlag,
   sayWhatIsCut,
   seedFlag,
+  timedClientTransportFlag,
   transportsFlag,
   withDefaults,
 } from '../../flags.ts';
@@ -55,7 +55,7 @@ export const connectionsCommand = defineCommand({
     rounds: flag('number', 'Measure every cell so many times', integer(1, 1000), '1'),
     seed: seedFlag,
     generator: generatorFlag,
-    clientTransport: idleClientTransportFlag,
+    clientTransport: timedClientTransportFlag,
     json: jsonFlag,
     quick: quickFlag,
   },

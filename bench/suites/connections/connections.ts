@@ -61,7 +61,7 @@ export async function connections({ flags, json, context, signal }: ConnectionsO
   const all = await survey(context, signal);
   const chosen = selectCells(all, flags.runtimes, flags.transports);
   const subjects = chosen.cells.map(
-    (cell): Subject => ({ ...cell, client: chooseClient(all, cell.transport, flags, 'idle') }),
+    (cell): Subject => ({ ...cell, client: chooseClient(all, cell.transport, flags, 'timed') }),
   );
   return runSuite({
     name: 'connections',

@@ -70,7 +70,7 @@ export async function rate({ flags, json, context, signal }: RateOptions): Promi
   const all = await survey(context, signal);
   const chosen = selectCells(all, flags.runtimes, flags.transports);
   const subjects = chosen.cells.map(
-    (cell): Subject => ({ ...cell, client: chooseClient(all, cell.transport, flags, 'idle') }),
+    (cell): Subject => ({ ...cell, client: chooseClient(all, cell.transport, flags, 'timed') }),
   );
   let workload = '';
   return runSuite<Subject, RateOwn>({

@@ -3,7 +3,6 @@ import { defineCommand } from '../../../runtime/command/cli.ts';
 import { choice, flag, integer, listOf, optionalFlag } from '../../../runtime/command/flags.ts';
 import {
   generatorFlag,
-  idleClientTransportFlag,
   interruptible,
   jsonFlag,
   KEYS_MAX,
@@ -14,6 +13,7 @@ import {
   runtimesFlag,
   sayWhatIsCut,
   seedFlag,
+  timedClientTransportFlag,
   transportsFlag,
   valueSizeFlag,
   withDefaults,
@@ -56,7 +56,7 @@ export const syscallsCommand = defineCommand({
     rounds: roundsFlag(SYSCALLS_DEFAULTS, SYSCALLS_QUICK),
     seed: seedFlag,
     generator: generatorFlag,
-    clientTransport: idleClientTransportFlag,
+    clientTransport: timedClientTransportFlag,
     pin: pinFlag,
     json: jsonFlag,
     quick: quickFlag,

@@ -74,7 +74,7 @@ export async function syscalls({ flags, json, context, signal }: SyscallsOptions
   const chosen = selectCells(all, flags.runtimes, flags.transports);
   const subjects = chosen.cells.flatMap((cell) =>
     flags.connections.map((connections): SyscallsSubject => {
-      return { ...cell, connections, client: chooseClient(all, cell.transport, flags, 'idle') };
+      return { ...cell, connections, client: chooseClient(all, cell.transport, flags, 'timed') };
     }),
   );
   const runs = flags.orders.flatMap((order) => flags.operations.map((operations) => ({ order, operations })));

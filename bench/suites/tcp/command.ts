@@ -2,7 +2,6 @@
 import { defineCommand } from '../../../runtime/command/cli.ts';
 import {
   generatorFlag,
-  idleClientTransportFlag,
   interruptible,
   jsonFlag,
   operationsFlag,
@@ -14,6 +13,7 @@ import {
   secondsFlag,
   seedFlag,
   sizesFlag,
+  timedClientTransportFlag,
   transportsFlag,
   valueSizeFlag,
   withDefaults,
@@ -37,7 +37,7 @@ export const tcpCommand = defineCommand({
     seconds: secondsFlag(TCP_DEFAULTS, TCP_QUICK),
     seed: seedFlag,
     generator: generatorFlag,
-    clientTransport: idleClientTransportFlag,
+    clientTransport: timedClientTransportFlag,
     pin: pinFlag,
     json: jsonFlag,
     quick: quickFlag,

@@ -65,7 +65,7 @@ export async function tcp({ flags, json, context, signal }: TcpOptions): Promise
     .filter(({ keys, reason }) => reason === undefined && operationsOn(keys, flags.operations).length > 0)
     .flatMap(({ keys }) =>
       chosen.cells.map(
-        (cell): TcpSubject => ({ ...cell, client: chooseClient(all, cell.transport, flags, 'idle'), keys }),
+        (cell): TcpSubject => ({ ...cell, client: chooseClient(all, cell.transport, flags, 'timed'), keys }),
       ),
     );
   if (subjects.length === 0) {
