@@ -1,5 +1,4 @@
 /** A loop and what is open on it: listeners, their connections, and connections to others. */
-import { setTimeout } from 'node:timers';
 import { Libc, systemError } from '../../runtime/ffi/libc.ts';
 import { Serving } from '../serving.ts';
 import type { Connection, ConnectionHandler, Listener, ReceiveRoom, ServerHandler } from '../transport.ts';
@@ -95,7 +94,6 @@ export class Hub {
       files,
       after: (ms, call) => {
         if (files.isOpen) new Alarm(loop, ms, call);
-        else setTimeout(call, ms);
       },
       close(graceMs) {
         closed ??= close(graceMs);
