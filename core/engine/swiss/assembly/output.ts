@@ -4,7 +4,7 @@
  */
 
 import { writeBinaryHeader } from './msgpack';
-import { allocatePages, freePages, KIND_BUFFER, PAGE_BYTES, PAGE_SHIFT, runBytes } from './pages';
+import { allocatePages, freePages, KIND_BUFFER, PAGE_BYTES, PAGE_SHIFT, runBytes, trimPages } from './pages';
 import { copyBytes } from './record';
 
 /** Bytes behind a buffer's content that may be read: keys are read in words of 8, headers before their end is checked. */
@@ -66,9 +66,9 @@ export function outputBytes(): u32 {
   return outputLength;
 }
 
-/** How much memory the output takes, whatever lies in it. */
+/** How much memory the output takes once it is taken away. */
 export function outputRoom(): u32 {
-  return outputCapacity;
+  return outputCapacity <= SPARE_BYTES_MAX ? outputCapacity : pagesFor(outputLength) << PAGE_SHIFT;
 }
 
 export function clearOutput(): void {
@@ -84,6 +84,8 @@ export function clearOutput(): void {
 /** Takes the output away from here and begins another of its size, so that one turn like the last needs no more room. */
 export function detachOutput(): usize {
   const detached = output;
+  // It grew by doubling, and there may be many that are taken away.
+  if (outputCapacity > SPARE_BYTES_MAX) trimPages(detached, pagesFor(outputLength));
   outputLength = 0;
   if (spareCount != 0) {
     output = load<usize>(spares + --spareCount * sizeof<usize>());
@@ -235,7 +237,12 @@ export function redoBytes(): u32 {
 let capacity: u32 = 0;
 
 function allocateBuffer(length: u32): usize {
-  const pages = (length + OVERRUN_BYTES + PAGE_BYTES - 1) >> PAGE_SHIFT;
+  const pages = pagesFor(length);
   capacity = pages << PAGE_SHIFT;
   return allocatePages(pages, KIND_BUFFER);
+}
+
+/** Pages that hold `length` bytes, and what may be read behind them. */
+function pagesFor(length: u32): u32 {
+  return (length + OVERRUN_BYTES + PAGE_BYTES - 1) >> PAGE_SHIFT;
 }

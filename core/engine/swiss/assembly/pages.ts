@@ -101,7 +101,19 @@ export function allocatePages(count: u32, kind: u8): usize {
 /** Gives back the whole run whose first page starts at `address`. */
 export function freePages(address: usize): void {
   const page = <u32>(address >> PAGE_SHIFT);
-  const count = load<u32>(descriptor(page), COUNT);
+  release(page, load<u32>(descriptor(page), COUNT));
+}
+
+/** Gives back what a run has beyond its first `count` pages, if it has more. */
+export function trimPages(address: usize, count: u32): void {
+  const page = <u32>(address >> PAGE_SHIFT);
+  const before = load<u32>(descriptor(page), COUNT);
+  if (before <= count) return;
+  store<u32>(descriptor(page), count, COUNT);
+  release(page + count, before - count);
+}
+
+function release(page: u32, count: u32): void {
   if (load<u8>(descriptor(page), KIND) != KIND_BUFFER) dataPages -= count;
   for (let i = page; i < page + count; i++) {
     store<u8>(descriptor(i), KIND_FREE, KIND);
