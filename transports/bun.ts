@@ -11,6 +11,7 @@ import type {
   Address,
   Connection,
   ConnectionHandler,
+  Lease,
   Listener,
   ServerHandler,
   TlsSecrets,
@@ -145,10 +146,10 @@ class BunConnection implements ServedConnection {
     this.#serving = serving;
   }
 
-  send(bytes: Uint8Array): void {
+  send(bytes: Uint8Array, lease?: Lease): void {
     if (this.#ended || this.#closed) return;
     const taken = this.#backlog.bytes === 0 ? this.#write(bytes) : 0;
-    if (taken < bytes.length && !this.#closed) this.#backlog.append(bytes.subarray(taken));
+    if (taken < bytes.length && !this.#closed) this.#backlog.append(bytes.subarray(taken), lease);
   }
 
   get pendingBytes(): number {

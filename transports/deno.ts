@@ -3,7 +3,7 @@
  * write under way per connection.
  */
 import { availableOn } from './available.ts';
-import { Backlog } from './backlog.ts';
+import { Backlog, LONG_BYTES } from './backlog.ts';
 import { addressError, assertUsable } from './errors.ts';
 import { createNodeTransport } from './node.ts';
 import { type ServedConnection, Serving } from './serving.ts';
@@ -11,6 +11,7 @@ import type {
   Address,
   Connection,
   ConnectionHandler,
+  Lease,
   Listener,
   ServerHandler,
   TlsSecrets,
@@ -201,16 +202,18 @@ class DenoConnection implements ServedConnection {
     this.resumeReading();
   }
 
-  send(bytes: Uint8Array): void {
+  send(bytes: Uint8Array, lease?: Lease): void {
     if (this.#ended || this.#closed) return;
-    if (this.#writing) {
-      this.#backlog.append(bytes);
-      return;
+    if (this.#writing) this.#backlog.append(bytes, lease);
+    else if (lease !== undefined && bytes.length >= LONG_BYTES) {
+      this.#backlog.append(bytes, lease);
+      void this.#write();
+    } else {
+      const stage = this.#buffers.stage();
+      const staged = stage.copy(bytes);
+      if (staged.length < bytes.length) this.#backlog.append(bytes.subarray(staged.length));
+      void this.#write(staged, stage);
     }
-    const stage = this.#buffers.stage();
-    const staged = stage.copy(bytes);
-    if (staged.length < bytes.length) this.#backlog.append(bytes.subarray(staged.length));
-    void this.#write(stage, staged);
   }
 
   get pendingBytes(): number {
@@ -282,27 +285,25 @@ class DenoConnection implements ServedConnection {
     return buffer === this.#small ? (this.#buffers.take() ?? this.#small) : buffer;
   }
 
-  /** Writes what was staged, then until nothing waits any more. */
-  async #write(stage: Stage, staged: Uint8Array<ArrayBuffer>): Promise<void> {
+  /** Writes what was staged, if anything, then until nothing waits any more. */
+  async #write(staged?: Uint8Array<ArrayBuffer>, stage?: Stage): Promise<void> {
     this.#writing = true;
     const backlog = this.#backlog;
     try {
-      this.#stagedBytes = staged.length;
-      while (this.#stagedBytes > 0) {
-        this.#stagedBytes -= await this.#conn.write(staged.subarray(staged.length - this.#stagedBytes));
-        if (this.#closed) return;
+      this.#stagedBytes = staged?.length ?? 0;
+      while (this.#stagedBytes > 0 && !this.#closed) {
+        this.#stagedBytes -= await this.#conn.write(staged!.subarray(-this.#stagedBytes));
       }
-      stage.release();
-      while (backlog.bytes > 0) {
-        const taken = await this.#conn.write(backlog.first());
-        if (this.#closed) return;
-        backlog.consume(taken);
-      }
+      stage?.release();
+      while (backlog.bytes > 0 && !this.#closed) backlog.consume(await this.#conn.write(backlog.first()));
     } catch (error) {
       this.#close(error);
-      return;
     }
     this.#writing = false;
+    if (this.#closed) {
+      backlog.clear();
+      return;
+    }
     if (this.#ended) {
       this.#shutdown();
       return;
@@ -326,7 +327,8 @@ class DenoConnection implements ServedConnection {
   #close(error?: unknown): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#backlog.clear();
+    // What a write under way reads has to stay as it is.
+    if (!this.#writing) this.#backlog.clear();
     this.#conn.close();
     // Whoever destroys the connection may be a handler that has not returned yet.
     queueMicrotask(() => {

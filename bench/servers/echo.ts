@@ -19,20 +19,20 @@ import { runScript, say } from './script.ts';
 
 const runtime = currentRuntime();
 
-/** What is sent never changes, so whoever reads it may do so for as long as they like. */
-const forever: Lease = { retain() {}, release() {} };
-
 /** The turn under way, and what replies are made of. */
 class Echo implements ServerHandler {
   readonly room: EchoRoom;
   readonly #output: number;
   readonly #outputBytes: number;
+  /** What is sent never changes, so whoever reads it may do so for as long as they like. */
+  readonly #lease: Lease;
   #turn: EchoSession[] = [];
 
   constructor(outputBytes: number) {
     this.room = new EchoRoom(outputBytes);
     this.#outputBytes = outputBytes;
     this.#output = this.room.allocate(outputBytes);
+    this.#lease = { memory: this.room.memory, retain() {}, release() {} };
     // Written once, or the kernel would read the same page of zeros over and over.
     this.room.memory.fill(0xec, this.#output, this.#output + outputBytes);
   }
@@ -59,7 +59,7 @@ class Echo implements ServerHandler {
   send(connection: Connection, bytes: number): void {
     for (let left = bytes; left > 0; left -= this.#outputBytes) {
       const end = this.#output + Math.min(left, this.#outputBytes);
-      connection.send(this.room.memory.subarray(this.#output, end), forever);
+      connection.send(this.room.memory.subarray(this.#output, end), this.#lease);
     }
   }
 }

@@ -24,7 +24,7 @@ export class OutputLender {
   lease(): OutputLease | undefined {
     const { room } = this.#engine;
     if (room === undefined || this.#lentBytes + room.outputRoom() > this.#bytesMax) return undefined;
-    this.#unused ??= new OutputLease(this, room);
+    this.#unused ??= new OutputLease(this, this.#engine, room);
     return this.#unused;
   }
 
@@ -59,15 +59,21 @@ export class OutputLender {
 
 export class OutputLease implements Lease {
   readonly #lender: OutputLender;
+  readonly #engine: Engine;
   readonly #room: EngineRoom;
   #readers = 0;
   /** Where the output is once it was taken away from the engine, and how much memory it takes. */
   #offset: number | undefined;
   #bytes = 0;
 
-  constructor(lender: OutputLender, room: EngineRoom) {
+  constructor(lender: OutputLender, engine: Engine, room: EngineRoom) {
     this.#lender = lender;
+    this.#engine = engine;
     this.#room = room;
+  }
+
+  get memory(): Uint8Array {
+    return this.#engine.memory;
   }
 
   /** Where the output lies once it was taken away from the engine. */

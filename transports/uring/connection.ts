@@ -7,7 +7,7 @@
  * are done with before the next turn's are written. What did not fit is copied out of there and sent as the peer reads.
  */
 import { systemError } from '../../runtime/ffi/libc.ts';
-import { Backlog } from '../backlog.ts';
+import { Backlog, LONG_BYTES } from '../backlog.ts';
 import type { ServedConnection, Serving } from '../serving.ts';
 import type { ConnectionHandler, Lease } from '../transport.ts';
 import type { BufferGroup } from './buffers.ts';
@@ -36,12 +36,6 @@ import {
   sqeSetFlags,
 } from './prep.ts';
 import type { Piece } from './stage.ts';
-
-/**
- * A reply of this size or more stays in the engine's memory until its peer has read it, rather than being tried and then
- * copied. A turn's output is kept for it meanwhile, so it has to be worth that. Unit: bytes.
- */
-const WAIT_BYTES = 64 * 1024;
 
 // What completions are about.
 const RECEIVE = 1;
@@ -117,11 +111,12 @@ export class UringConnection implements ServedConnection, Target, Trial {
 
   send(bytes: Uint8Array, lease?: Lease): void {
     if (this.#ended || this.#closing || bytes.length === 0) return;
+    const leased = lease !== undefined && this.#buffers.shares(bytes) ? lease : undefined;
     if (this.#sending !== 'nothing') {
-      this.#backlog.append(bytes);
+      this.#backlog.append(bytes, leased);
       this.#owesDrain = true;
       if (this.#sending === 'try') this.#loop.hasten();
-    } else if (lease !== undefined && this.#buffers.shares(bytes)) this.#sendInPlace(bytes, lease);
+    } else if (leased !== undefined) this.#sendLeased(bytes, leased);
     else this.#stage(bytes);
     this.#loop.start();
   }
@@ -149,24 +144,34 @@ export class UringConnection implements ServedConnection, Target, Trial {
     this.#loop.start();
   }
 
-  #sendInPlace(bytes: Uint8Array, lease: Lease): void {
-    this.#sendOffset = bytes.byteOffset;
-    this.#sendAddress = this.#buffers.addressAt(bytes.byteOffset);
-    this.#sendBytes = bytes.length;
-    if (bytes.length < WAIT_BYTES) {
-      this.#queueTry(lease);
+  /** A long reply stays where it lies until the peer has read it; a short one is tried. */
+  #sendLeased(bytes: Uint8Array, lease: Lease): void {
+    if (bytes.length >= LONG_BYTES) {
+      lease.retain();
+      this.#sendRetained(bytes.byteOffset, bytes.length, lease);
       return;
     }
-    lease.retain();
+    this.#pointAt(bytes.byteOffset, bytes.length);
+    this.#queueTry(lease);
+  }
+
+  #sendRetained(offset: number, length: number, lease: Lease): void {
+    this.#pointAt(offset, length);
     this.#sendLease = lease;
     this.#queueSend();
+  }
+
+  #pointAt(offset: number, length: number): void {
+    this.#sendOffset = offset;
+    this.#sendAddress = this.#buffers.addressAt(offset);
+    this.#sendBytes = length;
   }
 
   /** Copies what fits a piece, and keeps the rest. */
   #stage(bytes: Uint8Array): void {
     const piece = this.#addPiece(bytes);
     if (piece.length < bytes.length) this.#backlog.append(bytes.subarray(piece.length));
-    if (this.#backlog.bytes === 0 && piece.length < WAIT_BYTES) this.#queueTry(undefined);
+    if (this.#backlog.bytes === 0 && piece.length < LONG_BYTES) this.#queueTry(undefined);
     else this.#queueSend();
   }
 
@@ -240,8 +245,7 @@ export class UringConnection implements ServedConnection, Target, Trial {
     this.#letGo();
     if (this.#closing) return;
     if (this.#backlog.bytes > 0) {
-      this.#backlog.consume(this.#addPiece(this.#backlog.first()).length);
-      this.#queueSend();
+      this.#sendNext();
       return;
     }
     this.#shutWhenSent();
@@ -249,6 +253,16 @@ export class UringConnection implements ServedConnection, Target, Trial {
     this.#owesDrain = false;
     this.handler.drain();
     this.#delivered();
+  }
+
+  #sendNext(): void {
+    const leased = this.#backlog.takeLeased();
+    if (leased !== undefined) {
+      this.#sendRetained(leased.offset, leased.length, leased.lease);
+      return;
+    }
+    this.#backlog.consume(this.#addPiece(this.#backlog.first()).length);
+    this.#queueSend();
   }
 
   #letGo(): void {
