@@ -292,6 +292,38 @@ export function serverSuite({ runtime, transport, listen, flags = [] }: ServerCe
     await slow.close();
     await client.call([DEL, 'heavy']);
   });
+
+  test('what waits for many who do not read stays as it was, however the store changes and grows meanwhile', async () => {
+    const [before, after] = ['a', 'b'].map((letter) => Buffer.alloc(MiB, letter));
+    await client.call([SET, 'heavy', before]);
+    const slow = await Promise.all(Array.from({ length: 20 }, () => dial()));
+    const asked = 4;
+    for (const { peer } of slow) {
+      peer.pause();
+      for (let i = 0; i < asked; i++) peer.write(request([GET, 'heavy']));
+    }
+    // All that the kernel and the server take of it is executed, or waits, by then.
+    for (let i = 0; i < 50; i++) expect(await client.call([PING])).toEqual(['PONG']);
+    await client.call([SET, 'heavy', after]);
+    for (let i = 0; i < 40; i++) await client.call([SET, `more ${i}`, after]);
+
+    for (const { peer } of slow) peer.resume();
+    const replies = await Promise.all(
+      slow.map(async (one) => {
+        const letters: string[] = [];
+        for (let i = 0; i < asked; i++) {
+          const [got] = (await one.reply()) as [Uint8Array];
+          const isOld = Buffer.compare(got, before!) === 0;
+          letters.push(isOld ? 'old' : Buffer.compare(got, after!) === 0 ? 'new' : 'neither');
+        }
+        return letters.join(' ');
+      }),
+    );
+    for (const letters of replies) expect(letters).toMatch(/^(old ?)*(new ?)*$/);
+    expect(replies.some((letters) => letters.startsWith('old'))).toBe(true);
+    await Promise.all(slow.map((one) => one.close()));
+    await client.call([DEL, 'heavy'], ...Array.from({ length: 40 }, (_, i) => [DEL, `more ${i}`]));
+  });
 }
 
 // What only a stream of bytes can do; `server-messages.ts` has what only messages can
