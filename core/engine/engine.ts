@@ -186,7 +186,7 @@ export interface EngineRoom {
   allocate(length: number): number;
   /** Gives back what `allocate` returned. */
   free(offset: number): void;
-  /** How much memory the output takes, which is more than lies in it. Unit: bytes. */
+  /** How much memory the output takes once it is taken away, which is more than lies in it. Unit: bytes. */
   outputRoom(): number;
   /**
    * Takes the output away with all that was appended to it and returns its offset; the engine goes on with another, which
