@@ -119,17 +119,20 @@ class Buffers {
   #stagingUsed = 0;
 
   /**
-   * Writes a piece of `bytes`, as much as the staging buffer has room for, and returns how much that was. A stream keeps
-   * a reference to what the kernel did not take at once, so that room is given away and never used again; most often
-   * the kernel takes everything and the next write uses the same room.
+   * Writes a piece of `bytes`, as much as a staging buffer holds, and returns how much that was. A stream keeps a reference
+   * to what the kernel did not take at once, so that room is given away and never used again; most often the kernel takes
+   * everything and the next write uses the same room.
+   *
+   * What is left of a staging buffer is not filled up with a part of what comes: as long as the kernel takes everything
+   * that rest stays as it is, and all that follows would leave in pieces as short as it.
    */
   write(socket: Socket, bytes: Uint8Array, from: number, written: () => void): number {
-    if (this.#stagingUsed === STAGING_BYTES) {
+    const length = Math.min(bytes.length - from, STAGING_BYTES);
+    if (length > STAGING_BYTES - this.#stagingUsed) {
       this.#staging = Buffer.allocUnsafeSlow(STAGING_BYTES);
       this.#stagingUsed = 0;
     }
     const start = this.#stagingUsed;
-    const length = Math.min(bytes.length - from, STAGING_BYTES - start);
     this.#staging.set(length === bytes.length ? bytes : bytes.subarray(from, from + length), start);
     socket.write(this.#staging.subarray(start, start + length), written);
     if (socket.writableLength > 0) this.#stagingUsed += length;
