@@ -76,6 +76,11 @@ export class Backlog {
     return first.lease.memory.subarray(first.offset + this.#taken, first.offset + end);
   }
 
+  /** Whether they are leased. Others stay as they are for good, also once they are consumed. */
+  get firstIsLeased(): boolean {
+    return !(this.#chunks[0] instanceof Uint8Array);
+  }
+
   /** Forgets the next `count` bytes, at most `first().length`. */
   consume(count: number): void {
     this.#taken += count;

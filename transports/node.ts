@@ -6,6 +6,7 @@
  */
 import { connect, createServer, type OnReadOpts, type Server, Socket, type SocketConstructorOpts } from 'node:net';
 import { versions } from 'node:process';
+import { Backlog, LONG_BYTES } from './backlog.ts';
 import { addressError, assertUsable } from './errors.ts';
 import { connectSecurely, listenSecurely } from './node-tls.ts';
 import { type ServedConnection, Serving } from './serving.ts';
@@ -13,6 +14,7 @@ import type {
   Address,
   Connection,
   ConnectionHandler,
+  Lease,
   Listener,
   SecureAddress,
   ServerHandler,
@@ -119,21 +121,21 @@ class Buffers {
   #stagingUsed = 0;
 
   /**
-   * Writes a piece of `bytes`, as much as a staging buffer holds, and returns how much that was. A stream keeps a reference
-   * to what the kernel did not take at once, so that room is given away and never used again; most often the kernel takes
-   * everything and the next write uses the same room.
+   * Writes the beginning of `bytes`, as much as a staging buffer holds, and returns how much that was. A stream keeps a
+   * reference to what the kernel did not take at once, so that room is given away and never used again; most often the
+   * kernel takes everything and the next write uses the same room.
    *
    * What is left of a staging buffer is not filled up with a part of what comes: as long as the kernel takes everything
    * that rest stays as it is, and all that follows would leave in pieces as short as it.
    */
-  write(socket: Socket, bytes: Uint8Array, from: number, written: () => void): number {
-    const length = Math.min(bytes.length - from, STAGING_BYTES);
+  write(socket: Socket, bytes: Uint8Array, written: () => void): number {
+    const length = Math.min(bytes.length, STAGING_BYTES);
     if (length > STAGING_BYTES - this.#stagingUsed) {
       this.#staging = Buffer.allocUnsafeSlow(STAGING_BYTES);
       this.#stagingUsed = 0;
     }
     const start = this.#stagingUsed;
-    this.#staging.set(length === bytes.length ? bytes : bytes.subarray(from, from + length), start);
+    this.#staging.set(length === bytes.length ? bytes : bytes.subarray(0, length), start);
     socket.write(this.#staging.subarray(start, start + length), written);
     if (socket.writableLength > 0) this.#stagingUsed += length;
     return length;
@@ -146,6 +148,7 @@ class NodeConnection implements ServedConnection {
   readonly #buffers: Buffers;
   readonly #serving: Serving | undefined;
   #socket!: Socket;
+  readonly #backlog = new Backlog();
   #ended = false;
   #discarding = false;
   /** The handler waits for `drain`. */
@@ -182,24 +185,34 @@ class NodeConnection implements ServedConnection {
     // What went wrong is told by `close`; without a listener it would end the process.
     socket.on('error', ignore);
     socket.on('close', () => {
+      this.#backlog.clear();
       this.handler.close(socket.errored ?? undefined);
       this.#serving?.gone(this);
     });
   }
 
-  send(bytes: Uint8Array): void {
+  send(bytes: Uint8Array, lease?: Lease): void {
     const socket = this.#socket;
     if (this.#ended || socket.destroyed) return;
-    let from = 0;
-    while (from < bytes.length && socket.writableLength === 0) {
-      from += this.#buffers.write(socket, bytes, from, this.#written);
+    let taken = 0;
+    if (this.#backlog.bytes === 0) {
+      while (taken < bytes.length && socket.writableLength === 0) {
+        taken += this.#buffers.write(socket, taken === 0 ? bytes : bytes.subarray(taken), this.#written);
+      }
     }
-    if (from < bytes.length) socket.write(Buffer.from(bytes.subarray(from)), this.#written);
-    this.#waiting = socket.writableLength > 0;
+    if (taken < bytes.length) this.#keep(bytes.subarray(taken), lease);
+    this.#waiting = this.pendingBytes > 0;
+  }
+
+  /** Keeps what the kernel did not take. Short pieces are joined by the stream; long ones that are leased lie well here. */
+  #keep(bytes: Uint8Array, lease: Lease | undefined): void {
+    const isLong = lease !== undefined && bytes.length >= LONG_BYTES;
+    if (isLong || this.#backlog.bytes > 0) this.#backlog.append(bytes, lease);
+    else this.#socket.write(Buffer.from(bytes), this.#written);
   }
 
   get pendingBytes(): number {
-    return this.#socket.writableLength;
+    return this.#socket.writableLength + this.#backlog.bytes;
   }
 
   pauseReading(): void {
@@ -213,7 +226,7 @@ class NodeConnection implements ServedConnection {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#socket.end();
+    if (this.#backlog.bytes === 0) this.#socket.end();
   }
 
   finish(): void {
@@ -232,13 +245,30 @@ class NodeConnection implements ServedConnection {
     this.#serving?.delivered();
   }
 
-  readonly #written = (): void => {
-    if (!this.#waiting || this.#socket.writableLength > 0) return;
+  /** A write is done: what waits comes next, as far as the kernel takes it. After one that failed, `close` comes. */
+  readonly #written = (error?: Error | null): void => {
+    if (error || !this.#waiting || this.#socket.destroyed) return;
+    while (this.#backlog.bytes > 0 && this.#socket.writableLength === 0) this.#writeNext();
+    if (this.pendingBytes > 0) return;
     this.#waiting = false;
-    if (this.#ended || this.#socket.destroyed) return;
+    if (this.#ended) {
+      this.#socket.end();
+      return;
+    }
     this.handler.drain();
     this.#serving?.delivered();
   };
+
+  #writeNext(): void {
+    const backlog = this.#backlog;
+    const bytes = backlog.first();
+    if (backlog.firstIsLeased) {
+      backlog.consume(this.#buffers.write(this.#socket, bytes, this.#written));
+    } else {
+      this.#socket.write(bytes, this.#written);
+      backlog.consume(bytes.length);
+    }
+  }
 }
 
 /**
