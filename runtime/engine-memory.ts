@@ -2,7 +2,8 @@
  * What the machine has to do with an engine's memory: whether it stays in its place when it grows, and huge pages.
  */
 import { platform } from 'node:process';
-import type { Engine } from '../core/engine/engine.ts';
+import type { EngineOptions } from '../core/engine/engine.ts';
+import { createEngine, type Engine, type EngineName } from './engine.ts';
 import { FfiError } from './ffi/ffi.ts';
 import { Libc } from './ffi/libc.ts';
 
@@ -16,6 +17,13 @@ const PAGE_BYTES = 4096;
 /** More than a fresh engine has, so that its memory must grow. Unit: bytes. */
 const GROWTH_BYTES = 16 * 1024 * 1024;
 
+/** The engine of a shard: as `createEngine` makes it, its memory examined. */
+export async function createServingEngine(name: EngineName, options: EngineOptions = {}): Promise<Engine> {
+  const engine = await createEngine(name, options);
+  examineMemory(engine);
+  return engine;
+}
+
 /**
  * Looks at a fresh engine's memory, where foreign functions can be called:
  * - A WebAssembly memory grows in its place if the runtime has reserved address space for it. Bun does that for 8 memories of
@@ -24,7 +32,7 @@ const GROWTH_BYTES = 16 * 1024 * 1024;
  *   processor finds these without walking its page tables. Measured: 5 to 7 % more operations a second with a million keys, a
  *   tenth more with ten million. It is advice: where the kernel does not take it, all is as it would have been.
  */
-export function examineMemory(engine: Engine): void {
+function examineMemory(engine: Engine): void {
   if (platform !== 'linux' || engine.room === undefined) return;
   try {
     const libc = new Libc();

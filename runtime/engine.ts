@@ -1,11 +1,10 @@
 /** Making an engine by its name. */
 import { checkEngineChoice, type Engine, type EngineName, type EngineOptions } from '../core/engine/engine.ts';
-import { examineMemory } from './engine-memory.ts';
 
 export type { Engine, EngineName };
 
 /**
- * An engine whose memory was examined: see `examineMemory`. Rejects with `RangeError` when there is none of that name.
+ * Rejects with `RangeError` when there is no engine of that name.
  *
  * Only the engine that is used is loaded: compiling the other's WebAssembly would be felt at the start.
  */
@@ -16,7 +15,5 @@ export async function createEngine(name: EngineName, options: EngineOptions = {}
     return createMapEngine(options);
   }
   const { createSwissEngine } = await import('../core/engine/swiss.ts');
-  const engine = createSwissEngine(options);
-  examineMemory(engine);
-  return engine;
+  return createSwissEngine(options);
 }

@@ -8,7 +8,8 @@ import { formatAddress, parseAddress } from '../transports/address.ts';
 import type { BlockedThread, Listener, TlsSecrets, TransportName, TransportOptions } from '../transports/transport.ts';
 import { createTransport } from '../transports/transports.ts';
 import { currentRuntime } from './choose.ts';
-import { createEngine, type Engine, type EngineName } from './engine.ts';
+import type { Engine, EngineName } from './engine.ts';
+import { createServingEngine } from './engine-memory.ts';
 import type { LogKeeper } from './log/keeper.ts';
 import { ShardLog, type ShardLogSettings } from './log/shard-log.ts';
 import { packageVersion } from './package.ts';
@@ -91,7 +92,7 @@ export async function openShard(
   const alone = (url: string): ShardMap => [[ALL_SLOTS.first, ALL_SLOTS.last, url]];
   const open = { map: among?.map ?? alone(formatAddress(asked)) };
   const [first, last] = open.map[among?.shard ?? 0]!;
-  const engine = await createEngine(settings.engine, {
+  const engine = await createServingEngine(settings.engine, {
     slots: { first, last },
     limits: engineLimits,
     redo: settings.log !== undefined,

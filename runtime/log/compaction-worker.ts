@@ -1,4 +1,7 @@
-/** What the thread of a compaction runs. */
+/**
+ * What the thread of a compaction runs. It calls no foreign functions, since it may be ended at any moment: to end a thread
+ * that is loading koffi ends the whole process of Node with SIGABRT.
+ */
 import os from 'node:os';
 import { compact } from '../../core/log/compaction.ts';
 import { DirectoryDisk } from '../disk/directory.ts';

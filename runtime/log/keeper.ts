@@ -68,21 +68,26 @@ export class DirectoryKeeper implements LogKeeper {
     const { segmentBytes: _, ...settings } = this.#settings;
     return new Promise((resolve, reject) => {
       const order: CompactionOrder = { ...settings, position };
-      let isReported = false;
+      let report: CompactionReport | undefined;
       this.#compacting = startWorker<CompactionOrder, never, CompactionReport>(COMPACTION_SCRIPT, 'compaction', order, {
-        report: (report) => {
-          isReported = true;
+        report: (last) => {
+          report = last;
+        },
+        // Not before: there are never two at once, and `stop` knows of the one there is.
+        ended: (cause) => {
+          this.#compacting = undefined;
+          if (report === undefined) {
+            reject(cause);
+            return;
+          }
           if (report.kind === 'done') {
             resolve(report.snapshot);
             return;
           }
-          const refuse = (): void => reject(new Error(report.message));
+          const { message } = report;
+          const refuse = (): void => reject(new Error(message));
           // On a full disk its next attempt needs the space of spare files more than the log does.
           this.#inTurn(() => removeSpares(this.#disk)).then(refuse, refuse);
-        },
-        ended: (cause) => {
-          this.#compacting = undefined;
-          if (!isReported) reject(cause);
         },
       });
     });

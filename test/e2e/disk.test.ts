@@ -50,6 +50,8 @@ describe.each(runtimes())('on $name', (runtime) => {
 
   test('the checksum', () => runTask(runtime, 'checksum'));
 
+  test('compactions', () => runTask(runtime, 'compactions'));
+
   test('a full disk', async ({ skip }) => {
     const reason = mountSmall();
     if (reason !== undefined) skip(reason);

@@ -1,7 +1,7 @@
 // What a test has each runtime do with the disk on real files. Arguments: the directory, and what to do there.
 
 import { Buffer } from 'node:buffer';
-import { statSync, symlinkSync } from 'node:fs';
+import { readFileSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 
@@ -115,6 +115,27 @@ const tasks = {
     await small.truncate(0);
     await small.write(0, pattern(1000));
     await small.close();
+  },
+
+  async compactions() {
+    const { DirectoryKeeper } = await import('../../dist/runtime/log/keeper.js');
+    const settings = { directory, engine: 'swiss', slots: { first: 0, last: 16383 }, segmentBytes: 65_536 };
+    const keeper = new DirectoryKeeper(settings);
+    await keeper.prepare(1);
+    const first = await keeper.compact({ sequence: 0, checksum: 0, nextSegment: 1 });
+    check((await disk.list()).includes(first.name), 'there is no snapshot');
+    // To end a thread that is loading koffi ends a process of Node.
+    check(!readFileSync('/proc/self/maps', 'utf8').includes('koffi'), 'a compaction calls foreign functions');
+    // The next one begins as soon as the first is known to be done, and is ended at any moment.
+    for (const delay of [0, 5, 20, 40, 60]) {
+      const next = keeper.compact({ sequence: 0, checksum: 0, nextSegment: 2 });
+      let isOver = false;
+      next.catch(() => {}).finally(() => (isOver = true));
+      await new Promise((resolve) => setTimeout(resolve, delay));
+      await keeper.stop();
+      await new Promise((resolve) => setImmediate(resolve));
+      check(isOver, `after ${delay} ms, a compaction goes on though it was stopped`);
+    }
   },
 
   // So many at once that some meet a full queue, or see the end of their connection before its start.

@@ -7,7 +7,8 @@
  */
 import { FRAME_HEADER_BYTES } from '../../../core/protocol.ts';
 import { currentRuntime } from '../../../runtime/choose.ts';
-import { createEngine, type Engine } from '../../../runtime/engine.ts';
+import type { Engine } from '../../../runtime/engine.ts';
+import { createServingEngine } from '../../../runtime/engine-memory.ts';
 import { FramePool, poolOperations } from '../../load/frames.ts';
 import { LatencyHistogram } from '../../load/latency.ts';
 import { ReplyChecker, ReplyError, SAMPLE_EVERY } from '../../load/replies.ts';
@@ -30,7 +31,7 @@ const TURNS_PER_LOOK = 64;
 async function measure(plan: EnginePlan): Promise<void> {
   const memory = await measureMemory(plan);
   const values = new Values(plan.valueBytes);
-  const engine = await createEngine(plan.engine);
+  const engine = await createServingEngine(plan.engine);
   for (const pool of storing(0, plan.keys, plan.batch, values)) executeAll(engine, pool);
   const opsPerSecond = measureYcsbB(engine, plan, plan.keys, values);
   const { growTo } = plan;
@@ -40,7 +41,7 @@ async function measure(plan: EnginePlan): Promise<void> {
 }
 
 async function measureMemory({ engine: name, keys, batch }: EnginePlan) {
-  const engine = await createEngine(name);
+  const engine = await createServingEngine(name);
   for (const pool of storing(0, keys, batch, new Values(MEMORY_VALUE_BYTES))) executeAll(engine, pool);
   const { usedBytes, reservedBytes } = engine.stats();
   const dataBytes = keys * (KEY_BYTES + MEMORY_VALUE_BYTES);
