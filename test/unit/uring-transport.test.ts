@@ -1,7 +1,7 @@
 /** What can go wrong between a ring and its connections, provoked for real: each is dealt with, and no byte is lost. */
 import { once } from 'node:events';
 import { createServer, connect as dialNode, type Socket } from 'node:net';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Libc } from '../../runtime/ffi/libc.ts';
 import { formatAddress, parseAddress } from '../../transports/address.ts';
 import type { Connection, Listener, ServerHandler } from '../../transports/transport.ts';
@@ -189,6 +189,21 @@ describe.skipIf(!availability.available)(`uring${why}`, () => {
     expect(await outcome).toBe('given up');
     for (const socket of sockets.splice(0)) socket.destroy();
     libc.close(descriptor);
+  });
+
+  test('a turn that is asked for when the ring has closed is none, and gives no memory back twice', async () => {
+    const idle: ServerHandler = {
+      open: () => ({ data() {}, drain() {}, end() {}, close() {} }),
+      turnEnd: () => false,
+      tick() {},
+    };
+    const listener = await createUringTransport().listen(parseAddress('tcp://127.0.0.1:0'), idle);
+    await listener.close(0);
+    const unmap = vi.spyOn(Libc.prototype, 'unmap');
+    onTestFinished(() => unmap.mockRestore());
+    listener.requestTurn();
+    for (let round = 0; round < 3; round++) await new Promise((resolve) => setImmediate(resolve));
+    expect(unmap).not.toHaveBeenCalled();
   });
 
   test('a refused connection is told by its address and cause', async () => {

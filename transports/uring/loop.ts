@@ -195,8 +195,9 @@ export class Loop {
     this.#turnEnds.push(turnEnd);
   }
 
-  /** Something was queued or opened: the loop runs, if it does not already. */
+  /** Something was queued or opened: the loop runs, if it does not already. One that has closed does nothing. */
   start(): void {
+    if (this.#isClosing) return;
     if (this.#isRunning) {
       this.#quietWaits = 0;
       if (this.#look === undefined) return;
