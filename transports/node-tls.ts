@@ -15,8 +15,7 @@ const TLS_VERSION_MIN = 'TLSv1.2';
 const STUCK_MS = 10_000;
 
 export interface SecureServer {
-  /** Where it really listens. */
-  readonly host: string;
+  /** Where it really listens: at the host that was asked for, whose name a certificate may be for. */
   readonly port: number;
   /** As `Listener.renewTls`. */
   readonly renew: (secrets: TlsSecrets) => void;
@@ -56,7 +55,6 @@ export async function listenSecurely(
   const bound = server.address();
   if (bound === null || typeof bound === 'string') throw new TypeError('a server of TLS has no port');
   return {
-    host: bound.address,
     port: bound.port,
     renew: (secrets) => server.setSecureContext(contextOf(secrets)),
     stop() {

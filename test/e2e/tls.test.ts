@@ -61,6 +61,7 @@ describe.skipIf(!hasOpenssl)(`tls${whyNoOpenssl}`, () => {
     certify('stranger');
     for (const name of ['first', 'second', 'client']) certify(name, 'authority');
     certify('impostor', 'stranger');
+    certifyIn(folder, 'named', 'authority', undefined, 'DNS:localhost');
   });
 
   describe('what is refused', () => {
@@ -170,6 +171,17 @@ describe.skipIf(!hasOpenssl)(`tls${whyNoOpenssl}`, () => {
     const port = (): number => portOf(server);
     const serve = (...args: readonly string[]): Promise<ServerChild> =>
       startServe(['--listen', `${kind}://127.0.0.1:0`, '--transport', transport, ...args], { runtime });
+
+    test('shards are told by the host they listen at, which their certificate names', async () => {
+      const named = ['--listen', `${kind}://localhost:0`, '--transport', transport, '--shards', '2', ...shows('named')];
+      const sharded = await startServe(named, { runtime });
+      const client = await connect({ address: sharded.ready.address, tls: { ca: ca() } });
+      const keys = Array.from({ length: 20 }, (_, i) => `key ${i}`);
+      for (const key of keys) await client.set(key, key);
+      for (const key of keys) expect(await client.get(key)).toBe(key);
+      await client.close();
+      expect(await sharded.child.stop(), sharded.child.stderr).toBe(0);
+    });
 
     beforeAll(async () => {
       copyFileSync(file('first.pem'), file('server.pem'));

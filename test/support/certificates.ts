@@ -22,9 +22,15 @@ const EC_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
 
 /**
  * Makes `name.pem` and `name.key` in `folder`, for this machine, signed by `ca` of the same folder, or by itself as an authority.
- * `newKey`: what openssl is told about the key.
+ * `newKey`: what openssl is told about the key. `names`: whom a certificate that is signed by `ca` is for, as openssl has them.
  */
-export function certify(folder: string, name: string, ca?: string, newKey: readonly string[] = EC_KEY): void {
+export function certify(
+  folder: string,
+  name: string,
+  ca?: string,
+  newKey: readonly string[] = EC_KEY,
+  names = 'DNS:localhost,IP:127.0.0.1',
+): void {
   const openssl = (...args: readonly string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
   const key = [...newKey, '-nodes', '-keyout', `${name}.key`];
   const subject = ['-subj', `/CN=${name}`];
@@ -32,7 +38,7 @@ export function certify(folder: string, name: string, ca?: string, newKey: reado
     openssl('req', '-x509', ...key, '-out', `${name}.pem`, ...subject, '-days', '2');
     return;
   }
-  writeFileSync(join(folder, 'extensions'), 'subjectAltName=DNS:localhost,IP:127.0.0.1');
+  writeFileSync(join(folder, 'extensions'), `subjectAltName=${names}`);
   openssl('req', ...key, '-out', `${name}.csr`, ...subject);
   const signer = ['-CA', `${ca}.pem`, '-CAkey', `${ca}.key`, '-CAcreateserial', '-extfile', 'extensions'];
   openssl('x509', '-req', '-in', `${name}.csr`, ...signer, '-out', `${name}.pem`, '-days', '2');
