@@ -65,10 +65,14 @@ class BunTransport implements Transport {
     assertUsable(this, 'connect to', address);
     signal?.throwIfAborted();
     return new Promise((resolve, reject) => {
-      const aborted = () => reject(signal?.reason);
+      const shaking = new Handshakes();
+      const aborted = () => {
+        reject(signal?.reason);
+        shaking.destroyAll();
+      };
       signal?.addEventListener('abort', aborted, { once: true });
       const opened = (connection: BunConnection) => {
-        // Bun can't give up an attempt, so what comes of it is dropped.
+        // Bun can't give up an attempt before there is a socket, so what comes of it is dropped.
         if (signal?.aborted) return undefined;
         signal?.removeEventListener('abort', aborted);
         resolve(connection);
@@ -79,7 +83,10 @@ class BunTransport implements Transport {
         reject(addressError('connect to', address, error));
       };
       const isTls = address.kind === 'tls';
-      const options = { allowHalfOpen: true, socket: isTls ? secureHandlers(opened, failed) : handlers(opened) };
+      const options = {
+        allowHalfOpen: true,
+        socket: isTls ? secureHandlers(opened, failed, shaking) : handlers(opened),
+      };
       const attempt =
         address.kind === 'unix'
           ? Bun.connect<BunConnection>({ unix: address.path, ...options })
@@ -262,7 +269,7 @@ function listenTls(address: TlsAddress, handler: ServerHandler, tls: TlsSecrets)
   const serving = new Serving(handler);
   const shaking = new Handshakes();
   const asksForCertificate = tls.ca !== undefined;
-  const socket = secureHandlers((connection) => serving.opened(connection), ignore, { serving, shaking });
+  const socket = secureHandlers((connection) => serving.opened(connection), ignore, shaking, serving);
   const server = new Renewal(
     {
       listen: (secrets, port) =>
@@ -291,30 +298,28 @@ function listenTls(address: TlsAddress, handler: ServerHandler, tls: TlsSecrets)
 
 function ignore(): void {}
 
-/** What a listener keeps about those whose handshake is not over. */
-interface Accepting {
-  readonly serving: Serving;
-  readonly shaking: Handshakes;
-}
-
-/** As `handlers`, but that a connection is open once its handshake is finished; `failed` is told when it was not. */
+/**
+ * As `handlers`, but that a connection is open once its handshake is finished, and until then among those that are shaking
+ * hands; `failed` is told when it was not.
+ */
 function secureHandlers(
   open: (connection: BunConnection) => ConnectionHandler | undefined,
   failed: (error: unknown) => void,
-  accepting?: Accepting,
+  shaking: Handshakes,
+  serving?: Serving,
 ): Bun.SocketHandler<BunConnection> {
-  const plain = handlers(() => undefined, accepting?.serving);
-  const isServer = accepting !== undefined;
+  const plain = handlers(() => undefined, serving);
+  const isServer = serving !== undefined;
   return {
     ...plain,
     open(socket) {
-      socket.data = new BunConnection(socket, accepting?.serving);
+      socket.data = new BunConnection(socket, serving);
       socket.setNoDelay(true);
-      accepting?.shaking.begun(socket.data);
+      shaking.begun(socket.data);
     },
     handshake(socket, isFinished, error) {
       const connection = socket.data;
-      accepting?.shaking.over(connection);
+      shaking.over(connection);
       // A server that asks for no certificate gets an error that there was none.
       const handler = isFinished && (isServer || error === null) ? open(connection) : undefined;
       if (handler !== undefined) {
@@ -325,7 +330,7 @@ function secureHandlers(
       connection.destroy();
     },
     close(socket, error) {
-      accepting?.shaking.over(socket.data);
+      shaking.over(socket.data);
       if (socket.data.handler === undefined) failed(error ?? new Error('closed in the TLS handshake'));
       socket.data.closed(error);
     },

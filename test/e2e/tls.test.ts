@@ -1,7 +1,7 @@
 /** TLS of real servers on every runtime: who is trusted, what SIGHUP changes, and that who does not finish the handshake is cut. */
 import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, createServer as createTcpServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -18,7 +18,7 @@ import { parseAddress } from '../../transports/address.ts';
 import type { SecureAddress, TransportName } from '../../transports/transport.ts';
 import { createTransport } from '../../transports/transports.ts';
 import { certify as certifyIn, hasOpenssl, whyNoOpenssl } from '../support/certificates.ts';
-import { type Runtime, runtimes } from '../support/children.ts';
+import { type Runtime, runtimes, startChild } from '../support/children.ts';
 import { run, type ServerChild, startServe } from '../support/command.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ringkv-tls-'));
@@ -125,6 +125,25 @@ describe.skipIf(!hasOpenssl)(`tls${whyNoOpenssl}`, () => {
     expect(await spoken((old.address() as { port: number }).port, 'TLSv1.1')).toBe('TLSv1.1');
     old.close();
   });
+
+  test.each(clients('tls'))(
+    'an attempt by $transport that is given up in the handshake leaves nothing',
+    async ({ runtime, transport }) => {
+      const silence = createTcpServer((socket) => socket.on('error', () => {}).resume()).listen(0, '127.0.0.1');
+      await once(silence, 'listening');
+      const address = `tls://127.0.0.1:${(silence.address() as { port: number }).port}`;
+      const client = startChild(runtime, 'test/support/transport-app.mjs', [
+        transport,
+        'connect',
+        address,
+        'abort later',
+      ]);
+      await client.waitForLine(/^failed - given up/);
+      // A socket that is left would keep it running.
+      expect(await client.exit, client.stderr).toBe(0);
+      silence.close();
+    },
+  );
 
   for (const end of servers()) {
     const { runtime, transport } = end;

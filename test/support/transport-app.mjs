@@ -162,7 +162,10 @@ export async function playScenario(transport, address, scenario) {
   let wrong = 0;
   let ended = false;
   let position = 0;
-  const signal = scenario === 'abort' ? AbortSignal.abort(new Error('given up')) : undefined;
+  const patience = new AbortController();
+  const giveUp = () => patience.abort(new Error('given up'));
+  if (scenario === 'abort') giveUp();
+  if (scenario === 'abort later') setTimeout(giveUp, 300);
 
   const open = (connection) => {
     let size = 1;
@@ -202,7 +205,7 @@ export async function playScenario(transport, address, scenario) {
         handler = open(connection);
         return handler;
       },
-      signal,
+      patience.signal,
     );
     handler.start();
   } catch (error) {
