@@ -43,6 +43,12 @@ const CLOSE_GRACE_MS = 1000;
 /** Alarms are this far apart, which makes one of many time-outs; so late a time-out may be noticed. Unit: milliseconds. */
 const ALARM_INTERVAL_MS = 5;
 
+/**
+ * An alarm that is later than this rings in a process that was blocked, or stopped. Timers come before what has arrived in
+ * the meantime, so the alarm is put off once, for the replies to be read. Unit: milliseconds.
+ */
+const ALARM_LATE_MS = 20;
+
 /** `connecting` is said until there has been a connection, `reconnecting` once one was lost. */
 export type ChannelState = 'connecting' | 'connected' | 'reconnecting' | 'closed';
 
@@ -105,6 +111,9 @@ export class Channel {
   #tickMs = 0;
   #alarmMs = Infinity;
   #cancelAlarm: (() => void) | undefined;
+  /** When the alarm that is set has to ring. */
+  #alarmDueMs = 0;
+  #isAlarmPutOff = false;
 
   #closed: Promise<void> | undefined;
   #resolveClosed: (() => void) | undefined;
@@ -324,6 +333,7 @@ export class Channel {
     this.#cancelAlarm?.();
     this.#alarmMs = atMs;
     const delayMs = Math.min(Math.max(atMs - nowMs, ALARM_INTERVAL_MS), ALARM_DELAY_MAX_MS);
+    this.#alarmDueMs = nowMs + delayMs;
     this.#cancelAlarm = this.#timers.start(delayMs, this.#alarm);
   }
 
@@ -331,6 +341,11 @@ export class Channel {
     this.#alarmMs = Infinity;
     this.#cancelAlarm = undefined;
     const nowMs = this.#timers.now();
+    this.#isAlarmPutOff = !this.#isAlarmPutOff && nowMs - this.#alarmDueMs > ALARM_LATE_MS;
+    if (this.#isAlarmPutOff) {
+      this.#alarmAt(nowMs, nowMs);
+      return;
+    }
     let nextMs = Infinity;
     for (const request of [...this.#open()]) {
       if (request.deadlineMs <= nowMs) this.#giveUp(request, this.#timeoutOf(request));

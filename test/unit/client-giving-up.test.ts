@@ -31,6 +31,21 @@ describe('time-outs and signals', () => {
     expect(await failure(reads)).toMatchObject({ code: 'TIMEOUT' });
   });
 
+  test('who was blocked reads what has come before it gives anything up, but waits no longer than that', async () => {
+    const [client, connection] = await pair({ timeoutMs: 100 });
+    const answered = client.set('answered', 1);
+    await connection.frame();
+    timers.block(60_000);
+    connection.reply([true]);
+    expect(await answered).toBe(true);
+    const unanswered = client.get('unanswered');
+    await connection.frame();
+    timers.block(1000);
+    timers.block(1000);
+    expect(await failure(unanswered)).toMatchObject({ code: 'TIMEOUT' });
+    expect(client.state).toBe('connected');
+  });
+
   test('each operation has its own time', async () => {
     const [client, connection] = await pair({ timeoutMs: Number.POSITIVE_INFINITY });
     const results = [client.get('a', { timeoutMs: 50 }), client.get('b', { timeoutMs: 200 }), client.get('c')];
