@@ -25,7 +25,7 @@ import { createKeeper } from './log/keeper.ts';
 import type { DataSettings } from './log/shard-log.ts';
 import { type OpenShard, openShard, type Secrets, type ServerLimits, type ShardSettings } from './shard.ts';
 import type { SupervisorOptions } from './supervisor.ts';
-import { loadTls, type TlsFiles } from './tls.ts';
+import { loadTls, type TlsFiles, whyNotNow } from './tls.ts';
 import { loadTokens, type TokenSources } from './tokens.ts';
 import { assertDelayable } from './turn-delay.ts';
 
@@ -138,7 +138,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const endpoint = resolveEndpoint(currentRuntime().name, options.listen, options.transport);
   const transport = endpoint.transport.name;
   const listen = formatAddress(endpoint.address);
-  const secrets = loadSecrets(options);
+  const secrets = loadSecrets(options, report);
   if (isSecure(endpoint.address) && secrets.tls?.cert === undefined) {
     throw new Error(`${listen} needs a certificate and its key: --tls-cert and --tls-key`);
   }
@@ -171,7 +171,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   // One after the other: of two at once, one that is refused would give the shards back what they had before both.
   let reloading: Promise<void> = Promise.resolve();
   const reload = (): Promise<void> => {
-    const reloaded = reloading.then(() => served.setSecrets(loadSecrets(options)));
+    const reloaded = reloading.then(() => served.setSecrets(loadSecrets(options, report)));
     reloading = reloaded.catch(() => {});
     return reloaded;
   };
@@ -254,8 +254,12 @@ interface Served {
   close(graceMs: number): Promise<void>;
 }
 
-function loadSecrets(options: ServerOptions): Secrets {
-  return { tokens: loadTokens(options), tls: loadTls(options) };
+function loadSecrets(options: ServerOptions, report: (line: string) => void): Secrets {
+  const secrets = { tokens: loadTokens(options), tls: loadTls(options) };
+  const cert = secrets.tls?.cert;
+  const why = cert === undefined ? undefined : whyNotNow(cert, Date.now());
+  if (why !== undefined) report(`the certificate in ${options.tlsCert} ${why}: clients refuse it`);
+  return secrets;
 }
 
 function toStderr(line: string): void {

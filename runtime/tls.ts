@@ -25,6 +25,14 @@ export function loadTls({ tlsCert, tlsKey, tlsCa }: TlsFiles): TlsSecrets | unde
   return { cert, key, ca };
 }
 
+/** Why clients refuse a server's certificate at this time, in Unix milliseconds; undefined when its time is now. */
+export function whyNotNow(cert: string, nowMs: number): string | undefined {
+  const { validFrom, validTo } = new X509Certificate(cert);
+  if (nowMs < Date.parse(validFrom)) return `is not valid before ${validFrom}`;
+  if (nowMs > Date.parse(validTo)) return `expired at ${validTo}`;
+  return undefined;
+}
+
 function readPem(path: string, what: string, parse: (pem: string) => unknown): string {
   const pem = readSecret(path);
   try {
