@@ -13,6 +13,15 @@ import { HANDSHAKE_MS } from './tls.ts';
 import type { Listener, TlsSecrets } from './transport.ts';
 import type { SecureWebSocketAddress } from './websocket.ts';
 
+/**
+ * When one side has ended, the other has so long to end as well: as long as the server gives on a stream to who was refused and
+ * does not leave. Unit: milliseconds.
+ */
+const END_MS = 5000;
+
+/** How often it is looked whether those are cut that do not read. Unit: milliseconds. */
+const LOOK_MS = 1000;
+
 /** `listen` has the server listen at the path of a unix socket. Rejects as `Transport.listen` does. */
 export async function listenBehindTls(
   address: SecureWebSocketAddress,
@@ -24,37 +33,41 @@ export async function listenBehindTls(
   // A second signal ends the process at once.
   process.once('exit', removeFolder);
   const path = join(folder, 'plain.sock');
-  const joined = new Set<Socket>();
+  /** The server's side of each connection, by the client's. */
+  const joined = new Map<Socket, Socket>();
+  const looks = setInterval(() => joined.forEach(noticeCut), LOOK_MS);
   let listener: Listener | undefined;
   let front: SecureServer;
+  let closed: Promise<void> | undefined;
   const finish = async (graceMs: number): Promise<void> => {
     const cut = setTimeout(
       () => {
-        for (const socket of joined) socket.destroy();
+        for (const socket of joined.keys()) socket.destroy();
       },
       Math.min(graceMs, TIMER_MS_MAX),
     );
     await listener?.close(graceMs);
     // What the server has given away may still be here.
-    await Promise.all([...joined].map((socket) => new Promise((resolve) => socket.once('close', resolve))));
+    await Promise.all([...joined.keys()].map((socket) => new Promise((resolve) => socket.once('close', resolve))));
     clearTimeout(cut);
+    clearInterval(looks);
     process.off('exit', removeFolder);
     removeFolder();
   };
   try {
     listener = await listen(path);
     front = await listenSecurely(address, tls, (socket) => {
-      joined.add(socket);
-      socket.once('close', () => joined.delete(socket));
       const plain = connect({ path, allowHalfOpen: true });
+      joined.set(socket, plain);
+      socket.once('close', () => joined.delete(socket));
       joinStreams(socket, plain);
       cutUnlessUpgraded(socket, plain);
+      cutAfterEnd(socket, plain, () => closed !== undefined);
     });
   } catch (error) {
     await finish(0);
     throw error;
   }
-  let closed: Promise<void> | undefined;
   return {
     ...listener,
     address: { ...address, port: front.port },
@@ -90,4 +103,27 @@ function cutUnlessUpgraded(socket: Socket, plain: Socket): void {
   };
   plain.on('data', look);
   socket.once('close', () => clearTimeout(timer));
+}
+
+/**
+ * A WebSocket has one end for both directions: after the first, what is on its way may still arrive, and then it is over, whoever
+ * does not leave. A listener that `isClosing` has a time of grace for all.
+ */
+function cutAfterEnd(socket: Socket, plain: Socket, isClosing: () => boolean): void {
+  let timer: NodeJS.Timeout | undefined;
+  const ended = (): void => {
+    if (!socket.destroyed && !isClosing()) timer ??= setTimeout(() => socket.destroy(), END_MS);
+  };
+  socket.once('end', ended);
+  plain.once('end', ended);
+  socket.once('close', () => clearTimeout(timer));
+}
+
+/**
+ * While a client does not read, nothing is read from the server either, and so no end is seen. But a write of nothing fails once the
+ * server has closed its socket, and that closes both. uWebSockets.js does so to cut, and some seconds after its own end. On Deno such
+ * a write tells nothing, but there the server can't cut.
+ */
+function noticeCut(plain: Socket): void {
+  if (plain.isPaused() && plain.writable && plain.writableLength === 0) plain.write('');
 }

@@ -3,13 +3,12 @@
  * counts are its counters and its memory: a client that takes more than its share is refused or cut, and others are served
  * meanwhile.
  */
-import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Op } from '../../core/protocol.ts';
 import { concat, encode, fromHex } from '../support/bytes.ts';
 import { type Cell, describeTransports } from '../support/cells.ts';
-import { type ServerChild, startServe } from '../support/command.ts';
+import { descriptorsOf, type ServerChild, startServe } from '../support/command.ts';
 import { frame, request, WireClient } from '../support/wire.ts';
 
 const MiB = 1024 * 1024;
@@ -62,8 +61,7 @@ function serving({ runtime, transport, kinds }: Cell, flags: string, token?: str
       return client;
     },
     told: (): string => server.child.stderr + server.child.lines.join('\n'),
-    /** How many descriptors the server has; only Linux tells. */
-    descriptors: (): number => (process.platform === 'linux' ? readdirSync(`/proc/${server.ready.pid}/fd`).length : 0),
+    descriptors: (): number => descriptorsOf(server),
   };
 }
 

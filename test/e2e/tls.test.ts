@@ -11,15 +11,18 @@ import {
   type DetailedPeerCertificate,
   type SecureContextOptions,
   type SecureVersion,
+  type TLSSocket,
 } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Op } from '../../core/protocol.ts';
 import { connect } from '../../runtime/client.ts';
 import { parseAddress } from '../../transports/address.ts';
 import type { SecureAddress, TransportName } from '../../transports/transport.ts';
 import { createTransport } from '../../transports/transports.ts';
 import { certify as certifyIn, hasOpenssl, whyNoOpenssl } from '../support/certificates.ts';
 import { type Runtime, runtimes, startChild } from '../support/children.ts';
-import { run, type ServerChild, startServe } from '../support/command.ts';
+import { descriptorsOf, run, type ServerChild, startServe } from '../support/command.ts';
+import { request, WireClient } from '../support/wire.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ringkv-tls-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -312,6 +315,27 @@ describe.skipIf(!hasOpenssl)(`tls${whyNoOpenssl}`, () => {
       expect(await strict.child.stop()).toBe(0);
     });
 
+    // Bun waits itself for who does not leave, and closes what it cuts.
+    test.skipIf(kind === 'tls' || transport === 'bun-ws')(
+      'keeps nothing of who was closed and does not leave, or was cut and does not read',
+      async () => {
+        const strict = await serve(...shows('first'), '--max-output', '1m');
+        const good = await WireClient.dial(strict.ready.address);
+        await good.call([Op.SET, 'heavy', Buffer.alloc(1024 * 1024, 'x')]);
+        const before = descriptorsOf(strict);
+        const staying = await closedWebSocket(portOf(strict));
+        // Deno can't cut a WebSocket.
+        const unread = transport === 'deno-ws' ? undefined : await WireClient.dial(strict.ready.address);
+        unread?.peer.pause();
+        unread?.peer.write(request(...Array.from({ length: 60 }, () => [Op.GET, 'heavy'])));
+        await expect.poll(() => descriptorsOf(strict), { timeout: 15_000 }).toBe(before);
+        expect(await good.call([Op.PING])).toEqual(['PONG']);
+        staying.destroy();
+        await Promise.all([good.close(), unread?.close()]);
+        expect(await strict.child.stop()).toBe(0);
+      },
+    );
+
     test('has cut who was silent since it began, and who goes on too slowly', async () => {
       await unfinished;
     });
@@ -320,6 +344,25 @@ describe.skipIf(!hasOpenssl)(`tls${whyNoOpenssl}`, () => {
 
 function portOf({ ready }: ServerChild): number {
   return Number(/\d+$/.exec(ready.address)![0]);
+}
+
+/** Who so connects does not leave when the server has ended its side. */
+function connectHalfOpen(port: number): TLSSocket {
+  const options = { port, host: '127.0.0.1', rejectUnauthorized: false, allowHalfOpen: true };
+  return connectTls(options);
+}
+
+/** It has opened a WebSocket and closed it, has seen the server's end, and does not leave. */
+async function closedWebSocket(port: number): Promise<Socket> {
+  const socket = connectHalfOpen(port);
+  socket.on('error', () => {}).resume();
+  const key = Buffer.alloc(16).toString('base64');
+  const headers = `Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13`;
+  socket.write(`GET / HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n\r\n`);
+  await once(socket, 'data');
+  socket.write(Uint8Array.of(0x88, 0x80, 0, 0, 0, 0));
+  await once(socket, 'end');
+  return socket;
 }
 
 // Clients that do not finish the handshake; each resolves when the server has cut it

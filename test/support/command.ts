@@ -1,5 +1,5 @@
 /** Driving the built command as a user would: run it to its end, or start a server and take its ready line apart. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Child, type ChildOptions, type Runtime, root, runtimes, startChild } from './children.ts';
 
@@ -76,4 +76,9 @@ export async function startServe(args: readonly string[] = [], options: RunOptio
       ...(fsync === undefined ? {} : { fsync, data: data! }),
     },
   };
+}
+
+/** How many descriptors the server has; only Linux tells. */
+export function descriptorsOf({ ready }: ServerChild): number {
+  return process.platform === 'linux' ? readdirSync(`/proc/${ready.pid}/fd`).length : 0;
 }
