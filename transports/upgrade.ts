@@ -1,4 +1,7 @@
-/** Which requests may become a WebSocket, asked of every server alike, and what the others are answered. */
+/**
+ * Which requests may become a WebSocket, asked of every server alike, and what the others are answered. Their connections are
+ * closed: kept, each request would win one as much time again. Deno only tells the client to.
+ */
 
 /** Pages on this machine may connect, whatever the server is called. */
 const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
@@ -22,12 +25,12 @@ export function isOriginAllowed(origin: string | null, host: string | null): boo
 export function refuseUpgrade({ headers }: Request): Response | undefined {
   if (headers.get('upgrade')?.toLowerCase() !== 'websocket') return upgradeRequired();
   if (isOriginAllowed(headers.get('origin'), headers.get('host'))) return undefined;
-  return new Response(ORIGIN_REFUSED, { status: 403 });
+  return new Response(ORIGIN_REFUSED, { status: 403, headers: { Connection: 'close' } });
 }
 
 /** The answer to a request that asks for no WebSocket, or not as the standard wants it. */
 export function upgradeRequired(): Response {
-  return new Response(null, { status: 426, headers: { Upgrade: 'websocket' } });
+  return new Response(null, { status: 426, headers: { Upgrade: 'websocket', Connection: 'close' } });
 }
 
 /** The host that a URL names, without its port; undefined if it names none, as the origin `null` does. */

@@ -97,7 +97,7 @@ function createApp(uws: Uws, serving: Serving, maxPayloadLength: number): App {
     upgrade(response, request, context) {
       const header = (name: string) => request.getHeader(name);
       if (!isOriginAllowed(header('origin'), header('host'))) {
-        response.writeStatus('403 Forbidden').end(ORIGIN_REFUSED);
+        response.writeStatus('403 Forbidden').end(ORIGIN_REFUSED, true);
         return;
       }
       response.upgrade(
@@ -127,7 +127,7 @@ function createApp(uws: Uws, serving: Serving, maxPayloadLength: number): App {
     },
   });
   app.any('/*', (response) => {
-    response.writeStatus('426 Upgrade Required').writeHeader('Upgrade', 'websocket').end();
+    response.writeStatus('426 Upgrade Required').writeHeader('Upgrade', 'websocket').end('', true);
   });
   return app;
 }
@@ -206,7 +206,7 @@ interface Response {
   writeStatus(status: string): Response;
   writeHeader(name: string, value: string): Response;
   upgrade(userData: object, key: string, protocol: string, extensions: string, context: UpgradeContext): void;
-  end(body?: string): void;
+  end(body: string, closesConnection: boolean): void;
 }
 
 interface Request {

@@ -209,7 +209,11 @@ describe.skipIf(!hasOpenssl)(`tls${whyNoOpenssl}`, () => {
       copyFileSync(file('first.pem'), file('server.pem'));
       copyFileSync(file('first.key'), file('server.key'));
       server = await serve(...shows('server'));
-      unfinished = Promise.all([silent(port()), slow(port()), ...(kind === 'wss' ? [unasking(port())] : [])]);
+      unfinished = Promise.all([
+        silent(port()),
+        slow(port()),
+        ...(kind === 'wss' ? [unasking(port()), asking(port())] : []),
+      ]);
     });
     afterAll(async () => {
       expect(await server?.child.stop()).toBe(0);
@@ -390,6 +394,14 @@ function unasking(port: number): Promise<void> {
   const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
   socket.on('error', () => {}).resume();
   return new Promise((resolve) => socket.once('close', () => resolve()));
+}
+
+/** It asks for pages, one after the other. */
+function asking(port: number): Promise<void> {
+  const socket = connectHalfOpen(port);
+  socket.on('error', () => {}).resume();
+  const requests = setInterval(() => socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'), 500);
+  return new Promise<void>((resolve) => socket.once('close', () => resolve())).finally(() => clearInterval(requests));
 }
 
 function plain(port: number): Promise<void> {

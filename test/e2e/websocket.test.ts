@@ -1,13 +1,25 @@
 /** The command over WebSocket: every server that speaks it with the shell on every runtime, and what is said when it is asked wrongly. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Op } from '../../core/protocol.ts';
 import { createTransport, naturalTransport } from '../../transports/transports.ts';
 import { runtimes } from '../support/children.ts';
-import { run, type ServerChild, startServe } from '../support/command.ts';
+import { descriptorsOf, run, type ServerChild, startServe } from '../support/command.ts';
 import { dialWebSocket } from '../support/websocket-peer.ts';
 import { WireClient } from '../support/wire.ts';
 
 const found = runtimes();
+
+const asking = 'Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n';
+const refusals = {
+  'a page': { headers: '', answer: /^HTTP\/1.1 426 .*\r\nUpgrade: websocket\r\n/s },
+  'a WebSocket without a key': { headers: asking, answer: /^HTTP\/1.1 426 .*\r\nUpgrade: websocket\r\n/s },
+  'one from elsewhere': {
+    headers: `${asking}Sec-WebSocket-Key: ${'A'.repeat(22)}==\r\nOrigin: http://elsewhere.example\r\n`,
+    answer: /^HTTP\/1.1 403 .*\r\n\r\na page may connect from/s,
+  },
+};
 
 for (const runtime of found) {
   const transport = naturalTransport(runtime.name, 'ws');
@@ -34,6 +46,25 @@ for (const runtime of found) {
       expect(outcome.stdout).toBe(`true\n"${client.name}"\n`);
       expect([outcome.stderr.trim(), outcome.code]).toEqual(['error: value is not an integer', 1]);
     });
+
+    // Deno leaves it to the client to close.
+    test.skipIf(transport === 'deno-ws').each(Object.entries(refusals))(
+      'who asks for %s is answered and closed, and may stay as it likes',
+      async (_, request) => {
+        const before = descriptorsOf(server);
+        const { hostname, port } = new URL(server.ready.address);
+        const staying = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+        let answer = '';
+        staying.setEncoding('latin1').on('data', (part) => {
+          answer += part;
+        });
+        staying.write(`GET / HTTP/1.1\r\nHost: localhost\r\n${request.headers}\r\n`);
+        await once(staying, 'end');
+        expect(answer).toMatch(request.answer);
+        await expect.poll(() => descriptorsOf(server), { timeout: 5000 }).toBe(before);
+        staying.destroy();
+      },
+    );
 
     test('a stream of bytes at an address of WebSocket is asked for in vain, and the error says what to write', async () => {
       const tcp = server.ready.address.replace('ws:', 'tcp:');
