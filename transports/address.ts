@@ -9,7 +9,7 @@ const FORMS = 'tcp://HOST:PORT, tls://HOST:PORT, unix:/PATH, ws://HOST:PORT, wss
  * Longest path of a unix socket that every system accepts in full: Linux' `sun_path` has 108 bytes, the last one zero.
  * (macOS has 104; there the kernel refuses the rest.) Unit: bytes.
  */
-const UNIX_PATH_BYTES_MAX = 107;
+export const UNIX_PATH_BYTES_MAX = 107;
 
 /**
  * Reads an address: `tcp://127.0.0.1:7464`, `tcp://[::1]:0`, `unix:/run/ringkv.sock` (`unix:///run/ringkv.sock` is the

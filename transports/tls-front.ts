@@ -7,6 +7,8 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { formatAddress, UNIX_PATH_BYTES_MAX } from './address.ts';
+import { TransportError } from './errors.ts';
 import { listenSecurely, type SecureServer } from './node-tls.ts';
 import { TIMER_MS_MAX } from './serving.ts';
 import { HANDSHAKE_MS } from './tls.ts';
@@ -55,6 +57,7 @@ export async function listenBehindTls(
     removeFolder();
   };
   try {
+    assertFits(path, address);
     listener = await listen(path);
     front = await listenSecurely(address, tls, (socket) => {
       const plain = connect({ path, allowHalfOpen: true });
@@ -78,6 +81,14 @@ export async function listenBehindTls(
       return closed;
     },
   };
+}
+
+/** uWebSockets.js does not look at the length, and writes where it must not. */
+function assertFits(path: string, address: SecureWebSocketAddress): void {
+  const length = Buffer.byteLength(path);
+  if (length <= UNIX_PATH_BYTES_MAX) return;
+  const why = `${path} has ${length} bytes, the path of a unix socket at most ${UNIX_PATH_BYTES_MAX}; set TMPDIR to a shorter one`;
+  throw new TransportError('ENAMETOOLONG', address, `can't listen on ${formatAddress(address)}: ${why}`);
 }
 
 /** What comes from one goes to the other, and so do their ends. */

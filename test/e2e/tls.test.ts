@@ -1,6 +1,6 @@
 /** TLS of real servers on every runtime: who is trusted, what SIGHUP changes, and that who does not finish the handshake is cut. */
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp, createServer as createTcpServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -301,6 +301,27 @@ describe.skipIf(!hasOpenssl)(`tls${whyNoOpenssl}`, () => {
       expect(readdirSync(temporary)).toEqual([]);
       client.destroy();
     });
+
+    test.skipIf(kind === 'tls' || transport === 'bun-ws')(
+      'refuses a TMPDIR that is too long for its unix socket, and leaves nothing there',
+      async () => {
+        const base = mkdtempSync(join(folder, 'long-'));
+        const ofBytes = (count: number): string => join(base, 'x'.repeat(count - base.length - 1));
+        const socket = '/ringkv-tls-123456/plain.sock';
+        const [fits, tooLong] = [ofBytes(107 - socket.length), ofBytes(108 - socket.length)];
+        for (const temporary of [fits, tooLong]) mkdirSync(temporary);
+        const args = ['--listen', `${kind}://127.0.0.1:0`, '--transport', transport, ...shows('first')];
+        const { code, stderr } = await run(['serve', ...args], { runtime, env: { TMPDIR: tooLong } });
+        expect(stderr).toMatch(
+          /^ringkv: can't listen on wss:.* has 108 bytes, .* at most 107; set TMPDIR to a shorter one\n$/,
+        );
+        expect(code).toBe(1);
+        expect(readdirSync(tooLong)).toEqual([]);
+        const served = await startServe(args, { runtime, env: { TMPDIR: fits } });
+        expect(await served.child.stop()).toBe(0);
+        expect(readdirSync(fits)).toEqual([]);
+      },
+    );
 
     test('asks clients for a certificate, if it is told whose', async () => {
       const strict = await serve(...shows('first'), '--tls-ca', file('authority.pem'));
