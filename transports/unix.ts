@@ -3,8 +3,10 @@
  * that still answers on it.
  */
 import { lstatSync, statSync, unlinkSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
+import { versions } from 'node:process';
 import { clearTimeout, setTimeout } from 'node:timers';
 import { addressError, codeOf, TransportError } from './errors.ts';
 import type { Address } from './transport.ts';
@@ -36,14 +38,28 @@ export function removeUnixPath(path: string): void {
   }
 }
 
+/** The paths that sockets listen at, as they were bound, in this network namespace; none where the system does not tell. */
+export async function listenedUnixPaths(): Promise<string[]> {
+  const sockets = await readFile('/proc/net/unix', 'utf8').catch(() => '');
+  // Number, references, protocol, flags, type, state, inode, path. Connections that were accepted have the path, too.
+  return Array.from(sockets.matchAll(/^\S+ \S+ \S+ 00010000 \S+ \S+ +\d+ (.+)$/gm), ([, path]) => path!);
+}
+
 /** Whether a server lives behind the socket's file. */
 async function answers(path: string): Promise<boolean> {
   for (let attempt = 0; attempt < DYING_ATTEMPTS; attempt++) {
     const state = await look(path);
+    if (state === 'refused') return REFUSES_WHEN_FULL && (await listenedUnixPaths()).includes(path);
     if (state !== 'dying') return state === 'alive';
   }
   return true;
 }
+
+/**
+ * Bun tells of a full queue of connections as of a refusal. The kernel's list has to do there, which also has who listens at the same
+ * path in another container on this network.
+ */
+const REFUSES_WHEN_FULL = versions.bun !== undefined;
 
 /**
  * The kernel takes a ring down a moment after the process that was killed: until then connections are accepted, and ended at
@@ -52,11 +68,13 @@ async function answers(path: string): Promise<boolean> {
 const ALIVE_MS = 100;
 const DYING_ATTEMPTS = 50;
 
-function look(path: string): Promise<'alive' | 'dying' | 'dead'> {
+type State = 'alive' | 'dying' | 'refused' | 'gone';
+
+function look(path: string): Promise<State> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
     let timer: NodeJS.Timeout | undefined;
-    const settle = (state: 'alive' | 'dying' | 'dead'): void => {
+    const settle = (state: State): void => {
       clearTimeout(timer);
       socket.destroy();
       resolve(state);
@@ -68,7 +86,8 @@ function look(path: string): Promise<'alive' | 'dying' | 'dead'> {
     socket.once('end', () => settle('dying'));
     socket.once('error', (error) => {
       const code = codeOf(error);
-      if (code === 'ECONNREFUSED' || code === 'ENOENT') settle('dead');
+      if (code === 'ECONNREFUSED') settle('refused');
+      else if (code === 'ENOENT') settle('gone');
       else if (code === 'ECONNRESET') settle('dying');
       // Its queue of connections is full: it lives, and is busy.
       else if (code === 'EAGAIN') settle('alive');

@@ -3,10 +3,11 @@
  * whose process id says nothing here: the kernel answers for it, also while the process is busy or stopped.
  */
 import { Buffer } from 'node:buffer';
-import { readFile, unlink } from 'node:fs/promises';
+import { unlink } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { basename } from 'node:path';
 import { codeOf } from '../../transports/errors.ts';
+import { listenedUnixPaths } from '../../transports/unix.ts';
 
 /** Longest path of a socket that every system accepts in full: that of macOS has 104 bytes, the last one zero. */
 const PATH_BYTES_MAX = 103;
@@ -67,6 +68,6 @@ export function isPresent(path: string): Promise<boolean | undefined> {
  * namespace; the folder may be mounted elsewhere for who listens, so the name has to do.
  */
 async function isKnown(path: string): Promise<boolean> {
-  const sockets = await readFile('/proc/net/unix', 'utf8').catch(() => '');
-  return sockets.split('\n').some((line) => line.endsWith(`/${basename(path)}`));
+  const paths = await listenedUnixPaths();
+  return paths.some((bound) => basename(bound) === basename(path));
 }

@@ -5,9 +5,10 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Framing } from '../../core/connection.ts';
 import type { TransportName } from '../../transports/transport.ts';
@@ -325,6 +326,15 @@ function addressSuite(cell: Cell): void {
   });
 }
 
+/** What a thread runs that listens and never accepts. */
+const BUSY_SERVER = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  require('node:net').createServer().listen({ path: workerData, backlog: 1 }, () => {
+    parentPort.postMessage('listening');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  });
+`;
+
 function socketFileSuite(cell: Cell, freshPath: () => string): void {
   const serve = (path: string): Child =>
     startChild(cell.runtime, 'test/support/transport-app.mjs', [cell.transport, 'serve', `unix:${path}`]);
@@ -358,6 +368,25 @@ function socketFileSuite(cell: Cell, freshPath: () => string): void {
     const peer = await dialSocket(`unix:${path}`);
     peer.destroy();
     await first.stop();
+  });
+
+  it('leaves the file of a server that is too busy to accept', async () => {
+    const path = freshPath();
+    const busy = new Worker(BUSY_SERVER, { eval: true, workerData: path });
+    await once(busy, 'message');
+    const waiting: Socket[] = [];
+    const isFull = (): Promise<boolean> =>
+      new Promise((resolve) => {
+        const socket = connect(path, () => resolve(false)).on('error', () => resolve(true));
+        waiting.push(socket);
+      });
+    while (!(await isFull()));
+    const second = serve(path);
+    await second.waitForLine(/^refused EADDRINUSE can't listen on unix:.*: address already in use/);
+    await second.stop();
+    expect(existsSync(path)).toBe(true);
+    for (const socket of waiting) socket.destroy();
+    await busy.terminate();
   });
 
   it('leaves a file that is no socket', async () => {
