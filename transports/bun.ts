@@ -17,7 +17,7 @@ import type {
   TlsSecrets,
   Transport,
 } from './transport.ts';
-import { claimUnixPath, removeUnixPath } from './unix.ts';
+import { claimUnixPath, ownUnixFile } from './unix.ts';
 
 type Socket = Bun.Socket<BunConnection>;
 
@@ -44,9 +44,10 @@ class BunTransport implements Transport {
       const server = listening(address, () =>
         Bun.listen<BunConnection>({ unix: address.path, allowHalfOpen: true, socket }),
       );
+      const removeFile = ownUnixFile(address.path);
       return serving.listener(address, () => {
+        removeFile();
         server.stop();
-        removeUnixPath(address.path);
       });
     }
     const { host: hostname, port } = internet(address);

@@ -17,7 +17,7 @@ import type {
   TlsSecrets,
   Transport,
 } from './transport.ts';
-import { claimUnixPath, removeUnixPath } from './unix.ts';
+import { claimUnixPath, ownUnixFile } from './unix.ts';
 
 /** What a connection reads into while little comes; an idle one holds no more. Unit: bytes. */
 const SMALL_READ_BYTES = 512;
@@ -58,11 +58,12 @@ class DenoTransport implements Transport {
     if (address.kind === 'tls') return this.#secure.listen(address, handler, tls);
     if (address.kind === 'unix') await claimUnixPath(address);
     const server = listening(address);
+    const removeFile = address.kind === 'unix' ? ownUnixFile(address.path) : undefined;
     const serving = new Serving(handler);
     const accepting = this.#accept(server, serving);
     return serving.listener(addressOf(server, address), () => {
+      removeFile?.();
       server.close();
-      if (address.kind === 'unix') removeUnixPath(address.path);
       // The kernel goes on accepting for as long as an `accept` is under way.
       return accepting;
     });

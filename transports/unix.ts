@@ -23,14 +23,29 @@ export async function claimUnixPath(address: UnixAddress): Promise<void> {
     if (stat === undefined) return;
     if (!stat.isSocket()) throw Object.assign(new Error(`${path} is no socket`), { code: 'EEXIST' });
     if (await answers(path)) throw Object.assign(new Error(`a server answers on ${path}`), { code: 'EADDRINUSE' });
-    removeUnixPath(path);
+    removeFile(path);
   } catch (error) {
     throw error instanceof TransportError ? error : addressError('listen on', address, error);
   }
 }
 
+/**
+ * The file that a server has just made by listening at the path. What is returned removes it, unless it is another server's by then. It
+ * is to be called before the socket is closed: so long no other file gets its number, and nobody finds one that refuses.
+ *
+ * `node:net`, Bun (1.4) and Deno (2.9) remove by themselves, when they close a socket, what lies at its path, and can't be
+ * told not to: so only a ring never takes the file of another server.
+ */
+export function ownUnixFile(path: string): () => void {
+  const made = lstatSync(path, { throwIfNoEntry: false });
+  return () => {
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found !== undefined && found.ino === made?.ino && found.dev === made.dev) removeFile(path);
+  };
+}
+
 /** Removes the file; that it is gone already is fine. */
-export function removeUnixPath(path: string): void {
+function removeFile(path: string): void {
   try {
     unlinkSync(path);
   } catch (error) {

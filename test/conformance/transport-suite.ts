@@ -389,6 +389,20 @@ function socketFileSuite(cell: Cell, freshPath: () => string): void {
     await busy.terminate();
   });
 
+  // The runtimes themselves remove what lies at the path of a socket of theirs.
+  it.runIf(cell.transport === 'uring')('leaves the file of another server when it closes', async () => {
+    const path = freshPath();
+    const server = await startServer(cell.runtime, cell.transport, `unix:${path}`);
+    rmSync(path);
+    const other = createServer().listen(path);
+    await once(other, 'listening');
+    server.command('close 1000');
+    await server.event(/^closed/);
+    await server.stop();
+    expect(existsSync(path)).toBe(true);
+    other.close();
+  });
+
   it('leaves a file that is no socket', async () => {
     const path = freshPath();
     writeFileSync(path, 'mine');

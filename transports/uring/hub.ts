@@ -2,7 +2,7 @@
 import { Libc, systemError } from '../../runtime/ffi/libc.ts';
 import { Serving } from '../serving.ts';
 import type { Connection, ConnectionHandler, Listener, ReceiveRoom, ServerHandler } from '../transport.ts';
-import { removeUnixPath } from '../unix.ts';
+import { ownUnixFile } from '../unix.ts';
 import { Acceptor } from './acceptor.ts';
 import { Alarm } from './alarm.ts';
 import { BufferGroup } from './buffers.ts';
@@ -70,11 +70,12 @@ export class Hub {
     });
     this.#acceptors.add(acceptor);
     this.#open++;
+    const removeFile = address.kind === 'unix' ? ownUnixFile(address.path) : undefined;
     const listener = serving.listener(address, async () => {
+      removeFile?.();
       await acceptor.close();
       this.#acceptors.delete(acceptor);
       this.#freePlaces.push(place);
-      if (address.kind === 'unix') removeUnixPath(address.path);
     });
     const files = new UringFiles(loop);
     const close = async (graceMs: number): Promise<void> => {
