@@ -30,8 +30,9 @@ export async function claimUnixPath(address: UnixAddress): Promise<void> {
 }
 
 /**
- * The file that a server has just made by listening at the path. What is returned removes it, unless it is another server's by then. It
- * is to be called before the socket is closed: so long no other file gets its number, and nobody finds one that refuses.
+ * The file that a server has just made by listening at the path. What is returned removes it, unless it is another server's by then
+ * or can't be removed. It is to be called before the socket is closed: so long no other file gets its number, and nobody finds one
+ * that refuses.
  *
  * `node:net`, Bun (1.4) and Deno (2.9) remove by themselves, when they close a socket, what lies at its path, and can't be
  * told not to: so only a ring never takes the file of another server.
@@ -39,8 +40,12 @@ export async function claimUnixPath(address: UnixAddress): Promise<void> {
 export function ownUnixFile(path: string): () => void {
   const made = lstatSync(path, { throwIfNoEntry: false });
   return () => {
-    const found = lstatSync(path, { throwIfNoEntry: false });
-    if (found !== undefined && found.ino === made?.ino && found.dev === made.dev) removeFile(path);
+    try {
+      const found = lstatSync(path);
+      if (found.ino === made?.ino && found.dev === made.dev) unlinkSync(path);
+    } catch {
+      // The next server replaces a file that is left. Clients wait for their last replies, and the log for its end.
+    }
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -401,6 +401,22 @@ function socketFileSuite(cell: Cell, freshPath: () => string): void {
     await server.stop();
     expect(existsSync(path)).toBe(true);
     other.close();
+  });
+
+  it('closes as ever when its file can not be removed', async () => {
+    const inner = `${freshPath()}.d`;
+    mkdirSync(inner);
+    const server = await startServer(cell.runtime, cell.transport, `unix:${join(inner, 'socket')}`);
+    const peer = await server.dial();
+    peer.write(Buffer.from('ex'));
+    await peer.read(1);
+    renameSync(inner, `${inner}.moved`);
+    symlinkSync(inner, inner);
+    server.command('close 1000');
+    await peer.ended;
+    peer.end();
+    await server.event(/^closed 0/);
+    await server.stop();
   });
 
   it('leaves a file that is no socket', async () => {
