@@ -2,7 +2,7 @@
  * The file of a unix socket: it outlives a server that was killed, and then has to be replaced, but never under a server
  * that still answers on it.
  */
-import { lstatSync, statSync, unlinkSync } from 'node:fs';
+import { type BigIntStats, lstatSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
@@ -13,20 +13,58 @@ import type { Address } from './transport.ts';
 
 type UnixAddress = Extract<Address, { kind: 'unix' }>;
 
-/** Makes the path free to listen on. Throws `EADDRINUSE` when a server answers there, `EEXIST` for what is no socket. */
+/**
+ * Makes the path free to listen on. Throws `EADDRINUSE` when a server answers there, `EBUSY` when another one is just making it free,
+ * and `EEXIST` for what is no socket.
+ */
 export async function claimUnixPath(address: UnixAddress): Promise<void> {
   const { path } = address;
   try {
     // Node takes a missing folder for a missing permission, so it is looked for here.
     statSync(dirname(path));
-    const stat = lstatSync(path, { throwIfNoEntry: false });
+    const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false });
     if (stat === undefined) return;
     if (!stat.isSocket()) throw Object.assign(new Error(`${path} is no socket`), { code: 'EEXIST' });
-    if (await answers(path)) throw Object.assign(new Error(`a server answers on ${path}`), { code: 'EADDRINUSE' });
-    removeFile(path);
+    if (await answers(path)) throw inUse(path);
+    removeStale(path, stat);
   } catch (error) {
     throw error instanceof TransportError ? error : addressError('listen on', address, error);
   }
+}
+
+function inUse(path: string): Error {
+  return Object.assign(new Error(`a server answers on ${path}`), { code: 'EADDRINUSE' });
+}
+
+/**
+ * Removes the file of a server that is gone. Others may do so at the same time, and the first of them listen there already: so who
+ * removes has made a file beside it, as only one can, and removes nothing but what was looked at. Nothing is awaited meanwhile, so
+ * hardly anybody ends in the middle and leaves that file; it is then for a person to say that he has.
+ */
+function removeStale(path: string, stale: BigIntStats): void {
+  const mark = `${path}${MARK_SUFFIX}`;
+  try {
+    writeFileSync(mark, '', { flag: 'wx' });
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+    const message = `another server is about to listen there; if there is none, remove ${mark}`;
+    throw Object.assign(new Error(message), { code: 'EBUSY' });
+  }
+  try {
+    const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    if (found === undefined) return;
+    if (!isSameFile(found, stale)) throw inUse(path);
+    unlinkSync(path);
+  } finally {
+    unlinkSync(mark);
+  }
+}
+
+const MARK_SUFFIX = '.replacing';
+
+/** A file may get the number of one that is gone, but not its time. */
+function isSameFile(one: BigIntStats, other: BigIntStats): boolean {
+  return one.dev === other.dev && one.ino === other.ino && one.mtimeNs === other.mtimeNs;
 }
 
 /**
@@ -49,27 +87,29 @@ export function ownUnixFile(path: string): () => void {
   };
 }
 
-/** Removes the file; that it is gone already is fine. */
-function removeFile(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error;
-  }
+/** A socket that has a path, as it was bound, and is not connected. */
+interface BoundSocket {
+  readonly path: string;
+  readonly isListening: boolean;
 }
 
-/** The paths that sockets listen at, as they were bound, in this network namespace; none where the system does not tell. */
-export async function listenedUnixPaths(): Promise<string[]> {
+/** Those of this network namespace; none where the system does not tell. */
+export async function boundUnixSockets(): Promise<BoundSocket[]> {
   const sockets = await readFile('/proc/net/unix', 'utf8').catch(() => '');
   // Number, references, protocol, flags, type, state, inode, path. Connections that were accepted have the path, too.
-  return Array.from(sockets.matchAll(/^\S+ \S+ \S+ 00010000 \S+ \S+ +\d+ (.+)$/gm), ([, path]) => path!);
+  const lines = sockets.matchAll(/^\S+ \S+ \S+ (\S+) \S+ 01 +\d+ (.+)$/gm);
+  return Array.from(lines, ([, flags, path]) => ({ path: path!, isListening: flags === LISTENING_FLAGS }));
 }
+
+const LISTENING_FLAGS = '00010000';
 
 /** Whether a server lives behind the socket's file. */
 async function answers(path: string): Promise<boolean> {
+  // Looked for first: one that refuses and was not there then is not about to listen.
+  const bound = (await boundUnixSockets()).filter((socket) => socket.path === path);
   for (let attempt = 0; attempt < DYING_ATTEMPTS; attempt++) {
     const state = await look(path);
-    if (state === 'refused') return REFUSES_WHEN_FULL && (await listenedUnixPaths()).includes(path);
+    if (state === 'refused') return bound.some(({ isListening }) => REFUSES_WHEN_FULL || !isListening);
     if (state !== 'dying') return state === 'alive';
   }
   return true;

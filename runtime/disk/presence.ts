@@ -7,7 +7,7 @@ import { unlink } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { basename } from 'node:path';
 import { codeOf } from '../../transports/errors.ts';
-import { listenedUnixPaths } from '../../transports/unix.ts';
+import { boundUnixSockets } from '../../transports/unix.ts';
 
 /** Longest path of a socket that every system accepts in full: that of macOS has 104 bytes, the last one zero. */
 const PATH_BYTES_MAX = 103;
@@ -68,6 +68,6 @@ export function isPresent(path: string): Promise<boolean | undefined> {
  * namespace; the folder may be mounted elsewhere for who listens, so the name has to do.
  */
 async function isKnown(path: string): Promise<boolean> {
-  const paths = await listenedUnixPaths();
-  return paths.some((bound) => basename(bound) === basename(path));
+  const sockets = await boundUnixSockets();
+  return sockets.some((bound) => basename(bound.path) === basename(path));
 }

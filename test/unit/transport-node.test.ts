@@ -1,7 +1,11 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { createNodeTransport } from '../../transports/node.ts';
-import type { Address, Connection } from '../../transports/transport.ts';
+import type { Address, Connection, Listener, ServerHandler } from '../../transports/transport.ts';
+import { runtimes, startChild } from '../support/children.ts';
 
 /** A peer on loopback: one that reads all it is sent and tells how much that was, or one that reads nothing. */
 async function peer({ reads }: { reads: boolean }): Promise<{ address: Address; received: () => number }> {
@@ -39,4 +43,45 @@ it('writes long replies in long pieces, whatever waits for a peer that does not 
   reading.send(reply);
   await expect.poll(received).toBe(reply.length);
   expect(writes.mock.calls.length).toBeLessThanOrEqual(20);
+});
+
+const idle: ServerHandler = {
+  open: () => ({ data() {}, drain() {}, end() {}, close() {} }),
+  turnEnd: () => false,
+  tick() {},
+};
+
+/** The path of a socket whose server was killed. */
+async function stalePath(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'ringkv-stale-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'socket');
+  const child = startChild(runtimes()[0]!, 'test/support/transport-app.mjs', ['node', 'serve', `unix:${path}`]);
+  await child.waitForLine(/^listening/);
+  await child.stop('SIGKILL');
+  return path;
+}
+
+it('of those that start at the same time on the file of a killed server, one listens', async () => {
+  const path = await stalePath();
+  const starting = Array.from({ length: 8 }, () => createNodeTransport().listen({ kind: 'unix', path }, idle));
+  const outcomes = await Promise.allSettled(starting);
+  const listeners = outcomes.flatMap((one): Listener[] => (one.status === 'fulfilled' ? [one.value] : []));
+  onTestFinished(() => Promise.all(listeners.map((one) => one.close(0))).then(() => {}));
+  expect(listeners).toHaveLength(1);
+  const codes = outcomes.flatMap((one): string[] => (one.status === 'rejected' ? [one.reason.code] : []));
+  expect(new Set(codes)).toEqual(new Set(['EADDRINUSE']));
+  const connection = await createNodeTransport().connect({ kind: 'unix', path }, idle.open);
+  connection.destroy();
+  expect(existsSync(`${path}.replacing`)).toBe(false);
+});
+
+it('who has died while he replaced the file of a killed server is told of', async () => {
+  const path = await stalePath();
+  writeFileSync(`${path}.replacing`, '');
+  await expect(createNodeTransport().listen({ kind: 'unix', path }, idle)).rejects.toMatchObject({
+    code: 'EBUSY',
+    message: expect.stringContaining(`remove ${path}.replacing`),
+  });
+  expect(existsSync(path)).toBe(true);
 });

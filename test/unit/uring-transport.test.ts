@@ -1,10 +1,14 @@
 /** What can go wrong between a ring and its connections, provoked for real: each is dealt with, and no byte is lost. */
 import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer, connect as dialNode, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Libc } from '../../runtime/ffi/libc.ts';
 import { formatAddress, parseAddress } from '../../transports/address.ts';
 import type { Connection, Listener, ServerHandler } from '../../transports/transport.ts';
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from '../../transports/uring/constants.ts';
 import { listeningSocket, toSockaddrs } from '../../transports/uring/sockets.ts';
 import { createUringTransport } from '../../transports/uring.ts';
 import { type Runtime, startChild } from '../support/children.ts';
@@ -119,6 +123,29 @@ describe.skipIf(!availability.available)(`uring${why}`, () => {
       client.destroy();
       while (connections.length < 2 * i + 2) await new Promise(setImmediate);
     }
+  });
+
+  test('a socket that is bound and does not listen yet has its file', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ringkv-bound-'));
+    const address = parseAddress(`unix:${join(folder, 'socket')}`);
+    const [{ bytes }] = await toSockaddrs(address);
+    const libc = new Libc();
+    const descriptor = libc.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC);
+    const mapping = libc.map(bytes.length);
+    onTestFinished(() => {
+      libc.close(descriptor);
+      libc.unmap(mapping);
+      rmSync(folder, { recursive: true });
+    });
+    new Uint8Array(mapping.buffer).set(bytes);
+    expect(libc.bind(descriptor, mapping.address, bytes.length)).toBe(0);
+    const handler: ServerHandler = {
+      open: () => ({ data() {}, drain() {}, end() {}, close() {} }),
+      turnEnd: () => false,
+      tick() {},
+    };
+    await expect(createUringTransport().listen(address, handler)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    expect(readdirSync(folder)).toEqual(['socket']);
   });
 
   test('the end that came while nobody read is told once, however often reading stops and goes on', async () => {
