@@ -105,12 +105,14 @@ const LISTENING_FLAGS = '00010000';
 
 /** Whether a server lives behind the socket's file. */
 async function answers(path: string): Promise<boolean> {
-  // Looked for first: one that refuses and was not there then is not about to listen.
-  const bound = (await boundUnixSockets()).filter((socket) => socket.path === path);
   for (let attempt = 0; attempt < DYING_ATTEMPTS; attempt++) {
+    // Looked for first: one that refuses and was not there then is not about to listen.
+    const sockets = (await boundUnixSockets()).filter((socket) => socket.path === path);
     const state = await look(path);
-    if (state === 'refused') return bound.some(({ isListening }) => REFUSES_WHEN_FULL || !isListening);
-    if (state !== 'dying') return state === 'alive';
+    if (state === 'alive') return true;
+    if (state === 'gone') return false;
+    const mayLive = sockets.some(({ isListening }) => REFUSES_WHEN_FULL || !isListening);
+    if (state === 'refused' && !mayLive) return false;
   }
   return true;
 }
