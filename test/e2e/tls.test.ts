@@ -353,7 +353,7 @@ describe.skipIf(!hasOpenssl)(`tls${whyNoOpenssl}`, () => {
         const unread = transport === 'deno-ws' ? undefined : await WireClient.dial(strict.ready.address);
         unread?.peer.pause();
         unread?.peer.write(request(...Array.from({ length: 60 }, () => [Op.GET, 'heavy'])));
-        await expect.poll(() => descriptorsOf(strict), { timeout: 15_000 }).toBe(before);
+        await expect.poll(() => descriptorsOf(strict), { timeout: 15_000 }).toBeLessThanOrEqual(before);
         expect(await good.call([Op.PING])).toEqual(['PONG']);
         staying.destroy();
         await Promise.all([good.close(), unread?.close()]);

@@ -61,7 +61,7 @@ for (const runtime of found) {
         staying.write(`GET / HTTP/1.1\r\nHost: localhost\r\n${request.headers}\r\n`);
         await once(staying, 'end');
         expect(answer).toMatch(request.answer);
-        await expect.poll(() => descriptorsOf(server), { timeout: 5000 }).toBe(before);
+        await expect.poll(() => descriptorsOf(server), { timeout: 5000 }).toBeLessThanOrEqual(before);
         staying.destroy();
       },
     );
