@@ -45,7 +45,7 @@ const ALARM_INTERVAL_MS = 5;
 
 /**
  * An alarm that is later than this rings in a process that was blocked, or stopped. Timers come before what has arrived in
- * the meantime, so the alarm is put off once, for the replies to be read. Unit: milliseconds.
+ * the meantime, so nothing is given up before the next alarm, for the replies to be read. Unit: milliseconds.
  */
 const ALARM_LATE_MS = 20;
 
@@ -113,7 +113,8 @@ export class Channel {
   #cancelAlarm: (() => void) | undefined;
   /** When the alarm that is set has to ring. */
   #alarmDueMs = 0;
-  #isAlarmPutOff = false;
+  /** When the last one rang. */
+  #alarmRangMs = 0;
 
   #closed: Promise<void> | undefined;
   #resolveClosed: (() => void) | undefined;
@@ -341,18 +342,17 @@ export class Channel {
     this.#alarmMs = Infinity;
     this.#cancelAlarm = undefined;
     const nowMs = this.#timers.now();
-    this.#isAlarmPutOff = !this.#isAlarmPutOff && nowMs - this.#alarmDueMs > ALARM_LATE_MS;
-    if (this.#isAlarmPutOff) {
-      this.#alarmAt(nowMs, nowMs);
-      return;
-    }
+    const isLate = nowMs - this.#alarmDueMs > ALARM_LATE_MS;
+    // Since the last alarm, all that had come by then has been read.
+    const judgedMs = isLate ? this.#alarmRangMs : nowMs;
+    this.#alarmRangMs = nowMs;
     let nextMs = Infinity;
     for (const request of [...this.#open()]) {
-      if (request.deadlineMs <= nowMs) this.#giveUp(request, this.#timeoutOf(request));
+      if (request.deadlineMs <= judgedMs) this.#giveUp(request, this.#timeoutOf(request));
       else nextMs = Math.min(nextMs, request.deadlineMs);
     }
     const silentSinceMs = this.#link?.silentSinceMs ?? Infinity;
-    if (nowMs - silentSinceMs >= SILENCE_MAX_MS) {
+    if (judgedMs - silentSinceMs >= SILENCE_MAX_MS) {
       this.#link?.destroy(new ConnectionError(`the server owes replies and was silent for ${SILENCE_MAX_MS} ms`));
     } else nextMs = Math.min(nextMs, silentSinceMs + SILENCE_MAX_MS);
     this.#alarmAt(nextMs, nowMs);

@@ -40,7 +40,12 @@ describe('time-outs and signals', () => {
     expect(await answered).toBe(true);
     const unanswered = client.get('unanswered');
     await connection.frame();
+    let isSettled = false;
+    void unanswered.catch(() => {}).finally(() => (isSettled = true));
+    // Blocked again and again, for what is new each time.
     timers.block(1000);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isSettled).toBe(false);
     timers.block(1000);
     expect(await failure(unanswered)).toMatchObject({ code: 'TIMEOUT' });
     expect(client.state).toBe('connected');
