@@ -66,10 +66,19 @@ class BunTransport implements Transport {
     assertUsable(this, 'connect to', address);
     signal?.throwIfAborted();
     return new Promise((resolve, reject) => {
-      const shaking = new Handshakes();
+      let unfinished: BunConnection | undefined;
+      const shaking: Shaking = {
+        begun(connection) {
+          if (signal?.aborted) connection.destroy();
+          else unfinished = connection;
+        },
+        over() {
+          unfinished = undefined;
+        },
+      };
       const aborted = () => {
         reject(signal?.reason);
-        shaking.destroyAll();
+        unfinished?.destroy();
       };
       signal?.addEventListener('abort', aborted, { once: true });
       const opened = (connection: BunConnection) => {
@@ -299,14 +308,17 @@ function listenTls(address: TlsAddress, handler: ServerHandler, tls: TlsSecrets)
 
 function ignore(): void {}
 
-/**
- * As `handlers`, but that a connection is open once its handshake is finished, and until then among those that are shaking
- * hands; `failed` is told when it was not.
- */
+/** Told of connections whose handshake has begun, and is over, finished or not. */
+interface Shaking {
+  begun(connection: BunConnection): void;
+  over(connection: BunConnection): void;
+}
+
+/** As `handlers`, but that a connection is open once its handshake is finished; `failed` is told when it was not. */
 function secureHandlers(
   open: (connection: BunConnection) => ConnectionHandler | undefined,
   failed: (error: unknown) => void,
-  shaking: Handshakes,
+  shaking: Shaking,
   serving?: Serving,
 ): Bun.SocketHandler<BunConnection> {
   const plain = handlers(() => undefined, serving);

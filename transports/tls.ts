@@ -8,7 +8,7 @@ interface Destroyable {
   destroy(): void;
 }
 
-/** Connections whose handshake is not over. The runtimes set them no time-out that would close anybody. */
+/** Connections of a listener whose handshake is not over. The runtimes set them no time-out that would close anybody. */
 export class Handshakes {
   readonly #deadlines = new Map<Destroyable, ReturnType<typeof setTimeout>>();
 
