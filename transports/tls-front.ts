@@ -37,10 +37,12 @@ export async function listenBehindTls(
   const path = join(folder, 'plain.sock');
   /** The server's side of each connection, by the client's. */
   const joined = new Map<Socket, Socket>();
-  const looks = setInterval(() => joined.forEach(noticeCut), LOOK_MS);
   let listener: Listener | undefined;
   let front: SecureServer;
   let closed: Promise<void> | undefined;
+  const looks = setInterval(() => {
+    if (closed === undefined) joined.forEach(noticeCut);
+  }, LOOK_MS);
   const finish = async (graceMs: number): Promise<void> => {
     const cut = setTimeout(
       () => {
