@@ -47,7 +47,7 @@ function examineMemory(engine: Engine): void {
     const address = Math.ceil(before / PAGE_BYTES) * PAGE_BYTES;
     libc.madvise(address, ADDRESS_SPACE_BYTES - PAGE_BYTES, MADV_HUGEPAGE);
   } catch (error) {
-    // Without foreign functions no transport takes what is lent.
+    // Without foreign functions no transport has the kernel read what is lent, or write it, where it lies.
     if (!(error instanceof FfiError)) throw error;
   }
 }

@@ -15,7 +15,7 @@ const TLS_VERSION_MIN = 'TLSv1.2';
 const STUCK_MS = 10_000;
 
 export interface SecureServer {
-  /** Where it really listens: at the host that was asked for, whose name a certificate may be for. */
+  /** The port it really listens at. The host is the one that was asked for, whose name a certificate may be for. */
   readonly port: number;
   /** As `Listener.renewTls`. */
   readonly renew: (secrets: TlsSecrets) => void;

@@ -2,7 +2,7 @@
  * The file of a unix socket: it outlives a server that was killed, and then has to be replaced, but never under a server
  * that still answers on it.
  */
-import { type BigIntStats, lstatSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { type BigIntStats, lstatSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
@@ -56,7 +56,7 @@ function removeStale(path: string, stale: BigIntStats): void {
     if (!isSameFile(found, stale)) throw inUse(path);
     unlinkSync(path);
   } finally {
-    unlinkSync(mark);
+    rmSync(mark, { force: true });
   }
 }
 

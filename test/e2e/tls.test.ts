@@ -13,13 +13,13 @@ import {
   type SecureVersion,
   type TLSSocket,
 } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { Op } from '../../core/protocol.ts';
 import { connect } from '../../runtime/client.ts';
 import { parseAddress } from '../../transports/address.ts';
 import type { SecureAddress, TransportName } from '../../transports/transport.ts';
 import { createTransport } from '../../transports/transports.ts';
-import { certify as certifyIn, hasOpenssl, whyNoOpenssl } from '../support/certificates.ts';
+import { certify as certifyIn, expire, hasOpenssl, whyNoOpenssl } from '../support/certificates.ts';
 import { type Runtime, runtimes, startChild } from '../support/children.ts';
 import { descriptorsOf, run, type ServerChild, startServe } from '../support/command.ts';
 import { request, WireClient } from '../support/wire.ts';
@@ -128,6 +128,21 @@ describe.skipIf(!hasOpenssl)(`tls${whyNoOpenssl}`, () => {
     expect(await spoken((old.address() as { port: number }).port, 'TLSv1.1')).toBe('TLSv1.1');
     old.close();
   });
+
+  test.each(runtimes())(
+    'stderr of $name tells of a certificate that has expired, at the start and at SIGHUP',
+    async (runtime) => {
+      expire(folder, 'old');
+      const listen = ['--listen', 'tls://127.0.0.1:0', '--transport', 'node'];
+      const server = await startServe([...listen, ...shows('old')], { runtime });
+      const line = `the certificate in ${file('old.pem')} expired at Jan  1 00:00:00 2021 GMT: clients refuse it`;
+      expect(server.child.stderr.split(line)).toHaveLength(2);
+      process.kill(server.ready.pid, 'SIGHUP');
+      await expect.poll(() => server.child.stderr, { timeout: 5000 }).toContain('SIGHUP: read anew');
+      expect(server.child.stderr.split(line)).toHaveLength(3);
+      expect(await server.child.stop()).toBe(0);
+    },
+  );
 
   test.each(clients('tls'))(
     'an attempt by $transport that is given up in the handshake leaves nothing',
@@ -305,7 +320,8 @@ describe.skipIf(!hasOpenssl)(`tls${whyNoOpenssl}`, () => {
     test.skipIf(kind === 'tls' || transport === 'bun-ws')(
       'refuses a TMPDIR that is too long for its unix socket, and leaves nothing there',
       async () => {
-        const base = mkdtempSync(join(folder, 'long-'));
+        const base = mkdtempSync('/tmp/ringkv-');
+        onTestFinished(() => rmSync(base, { recursive: true }));
         const ofBytes = (count: number): string => join(base, 'x'.repeat(count - base.length - 1));
         const socket = '/ringkv-tls-123456/plain.sock';
         const [fits, tooLong] = [ofBytes(107 - socket.length), ofBytes(108 - socket.length)];

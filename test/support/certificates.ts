@@ -43,3 +43,28 @@ export function certify(
   const signer = ['-CA', `${ca}.pem`, '-CAkey', `${ca}.key`, '-CAcreateserial', '-extfile', 'extensions'];
   openssl('x509', '-req', '-in', `${name}.csr`, ...signer, '-out', `${name}.pem`, '-days', '2');
 }
+
+/** What `openssl ca` has to be told of. */
+const AUTHORITY = `[ca]
+default_ca = authority
+[authority]
+database = database
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = names
+[names]
+commonName = supplied
+`;
+
+/** Makes `name.pem` and `name.key` in `folder`, signed by itself, of the year 2020. */
+export function expire(folder: string, name: string): void {
+  const openssl = (...args: readonly string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
+  for (const [file, content] of Object.entries({ authority: AUTHORITY, database: '', serial: '01' })) {
+    writeFileSync(join(folder, file), content);
+  }
+  openssl('req', ...EC_KEY, '-nodes', '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
+  const year = ['-startdate', '20200101000000Z', '-enddate', '20210101000000Z'];
+  const signer = ['-selfsign', '-config', 'authority', '-keyfile', `${name}.key`];
+  openssl('ca', '-batch', '-notext', ...signer, '-in', `${name}.csr`, ...year, '-out', `${name}.pem`);
+}

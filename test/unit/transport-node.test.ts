@@ -41,7 +41,7 @@ it('writes long replies in long pieces, whatever waits for a peer that does not 
   onTestFinished(() => writes.mockRestore());
   const reply = new Uint8Array(1024 * 1024);
   reading.send(reply);
-  await expect.poll(received).toBe(reply.length);
+  await expect.poll(received, { timeout: 10_000 }).toBe(reply.length);
   expect(writes.mock.calls.length).toBeLessThanOrEqual(20);
 });
 
