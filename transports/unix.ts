@@ -76,11 +76,10 @@ function isSameFile(one: BigIntStats, other: BigIntStats): boolean {
  * told not to: so only a ring never takes the file of another server.
  */
 export function ownUnixFile(path: string): () => void {
-  const made = lstatSync(path, { throwIfNoEntry: false });
+  const made = lstatSync(path, { bigint: true, throwIfNoEntry: false });
   return () => {
     try {
-      const found = lstatSync(path);
-      if (found.ino === made?.ino && found.dev === made.dev) unlinkSync(path);
+      if (made !== undefined && isSameFile(lstatSync(path, { bigint: true }), made)) unlinkSync(path);
     } catch {
       // The next server replaces a file that is left. Clients wait for their last replies, and the log for its end.
     }
