@@ -15,7 +15,7 @@ export type Framing = 'stream' | 'message';
  * long as anybody retains it, the bytes stay in their place unchanged.
  */
 export interface Lease {
-  /** The memory that the bytes lie in, from its begin; to be taken anew each time: it may have grown, and a view become empty. */
+  /** The memory that the bytes lie in, from its start; to be taken anew each time: it may have grown, and a view become empty. */
   readonly memory: Uint8Array;
   /** One more reader. MUST be called before the `send` that brought the lease returns. */
   retain(): void;

@@ -1,5 +1,6 @@
 /**
- * What the machine has to do with an engine's memory: whether it stays in its place when it grows, and huge pages.
+ * The engine of a shard, and what the machine has to do with its memory: whether it stays in its place when it grows, and
+ * huge pages.
  */
 import { platform } from 'node:process';
 import type { EngineOptions } from '../core/engine/engine.ts';

@@ -5,6 +5,7 @@
  * A send is first tried: the kernel takes all of it at once, and says nothing (`IOSQE_CQE_SKIP_SUCCESS`), or completes it
  * with what it could take. Either is known once it has been entered, so replies of a turn that lie in the engine's memory
  * are done with before the next turn's are written. What did not fit is copied out of there and sent as the peer reads.
+ * Long replies are not tried: they stay where they lie, their lease retained, until the peer has read them.
  */
 import { systemError } from '../../runtime/ffi/libc.ts';
 import { Backlog, LONG_BYTES } from '../backlog.ts';
