@@ -176,6 +176,11 @@ test('beside measures the same clients alone and beside others', async () => {
     expect(figures.turns!.median).toBeGreaterThan(0);
     expect(percentiles!.p99Micros).toBeGreaterThan(0);
   }
+  for (let i = 0; i < rounds.length; i += 2) {
+    const [alone, disturbed] = rounds.slice(i, i + 2);
+    const timesAlone = disturbed!.percentiles!.p99Micros / alone!.percentiles!.p99Micros;
+    expect([alone!.figures.timesAlone, disturbed!.figures.timesAlone]).toEqual([undefined, timesAlone]);
+  }
   expect(cells.at(-1)!.figures.snapshotShare!.median).toBeGreaterThan(0);
   expect(stdout).toMatch(/^node on node, slow /m);
 });

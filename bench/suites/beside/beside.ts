@@ -15,7 +15,7 @@ import type { RuntimeName } from '../../../runtime/runtime.ts';
 import type { TransportName } from '../../../transports/transport.ts';
 import { type ChosenClient, chooseClient, type GeneratorFlags } from '../../load/choose-generator.ts';
 import { WARMUP_SHARE } from '../../load/plan.ts';
-import { cellValue, explainCells, type FigureColumn, renderCells } from '../../results/cells-table.ts';
+import { explainCells, type FigureColumn, renderCells } from '../../results/cells-table.ts';
 import type { Dimensions, Measured, ReportCell } from '../../results/report.ts';
 import { runSuite, type Step } from '../../results/run.ts';
 import { formatMicros, formatNumber } from '../../results/table.ts';
@@ -108,16 +108,27 @@ async function measureOnce(subject: Subject, flags: BesideFlags, entry: string, 
     await using processes = new Processes(subject.client, server.address, flags, signal);
     const measured: Measured[] = [];
     await processes.loaded();
+    const measurePhase = async (phase: string): Promise<BesideAnswer> => {
+      step.onPhase(phase);
+      const answer = await processes.measure(phase, serverChild.pid).catch((error: unknown) => {
+        throw new Error(`${phase}: ${messageOf(error)}`);
+      });
+      step.onPhaseEnd();
+      return answer;
+    };
     for (const disturbance of flags.beside) {
-      for (const phase of [ALONE, disturbance]) {
-        step.onPhase(phase);
-        const answer = await processes.measure(phase, serverChild.pid).catch((error: unknown) => {
-          throw new Error(`${phase}: ${messageOf(error)}`);
-        });
-        const { figures, latency, percentiles } = answer;
-        measured.push({ dimensions: dimensionsOf(subject, phase, flags), figures, latency, percentiles });
-        step.onPhaseEnd();
-      }
+      const alone = await measurePhase(ALONE);
+      const beside = await measurePhase(disturbance);
+      // A pair that was measured one right after the other: what else runs on the host changes from one minute to the next.
+      const timesAlone = beside.percentiles.p99Micros / alone.percentiles.p99Micros;
+      measured.push(
+        { ...alone, dimensions: dimensionsOf(subject, ALONE, flags) },
+        {
+          ...beside,
+          figures: { ...beside.figures, timesAlone },
+          dimensions: dimensionsOf(subject, disturbance, flags),
+        },
+      );
     }
     return measured;
   } finally {
@@ -179,22 +190,10 @@ function dimensionsOf({ runtime, transport, client }: Subject, phase: string, fl
 
 function formatBeside(cells: readonly ReportCell[], flags: BesideFlags): string {
   const { connections, rate, batch, keys, rounds, seconds } = flags;
-  const isAlone = ({ dimensions }: ReportCell): boolean => dimensions.phase === ALONE;
-  /** How many times as late as alone. */
-  const factor = (cell: ReportCell): number | undefined => {
-    const alone = cells.find(
-      (one) =>
-        isAlone(one) &&
-        one.dimensions.runtime === cell.dimensions.runtime &&
-        one.dimensions.transport === cell.dimensions.transport,
-    );
-    const [before, now] = [alone, cell].map((one) => one && cellValue(one, 'p99Micros'));
-    return before === undefined || now === undefined || isAlone(cell) ? undefined : now / before;
-  };
   const columns: readonly FigureColumn[] = [
     { title: 'p50', figure: 'p50Micros', format: formatMicros },
     { title: 'p99', figure: 'p99Micros', format: formatMicros },
-    { title: '× alone', figure: factor, format: formatNumber },
+    { title: '× alone', figure: 'timesAlone', format: formatNumber },
     { title: 'p99.9', figure: 'p999Micros', format: formatMicros },
     { title: 'late p99', figure: 'lateP99Micros', format: formatMicros },
     { title: 'cores', figure: 'serverCores', format: formatNumber },
