@@ -71,7 +71,8 @@ export async function durability({ flags, json, context, signal }: DurabilityOpt
     label: ({ cell, policy }) => `${cellLabel(cell.transport, cell.runtime.name)}, ${policy}`,
     measure: async ({ cell, policy }, { round }): Promise<readonly Measured[]> => {
       const { writes, seed } = flags;
-      const figures = await trial({ entry: context.entry, cell, policy, death, writes, seed: seed + round, signal });
+      const moment = { writes };
+      const figures = await trial({ entry: context.entry, cell, policy, death, moment, seed: seed + round, signal });
       return [{ dimensions: dimensionsOf({ cell, policy }), figures }];
     },
     order: subjects.map(dimensionsOf),
@@ -121,7 +122,7 @@ function isSame(round: Report['rounds'][number], dimensions: ReportCell['dimensi
 }
 
 function formatDurability({ rounds, cells, flags }: Report, death: Death, broken: readonly string[]): string {
-  const columns = ['', 'successful', 'persisted', 'lost', 'loss rate', 'most lost, ms', 'restart ms'];
+  const columns = ['', 'successful', 'persisted', 'lost', 'loss rate', 'written ms', 'most lost, ms', 'restart ms'];
   const table = renderTable(
     columns.map((title) => ({ title })),
     cells.map((cell) => {
@@ -134,6 +135,7 @@ function formatDurability({ rounds, cells, flags }: Report, death: Death, broken
         String(sum('persisted')),
         String(sum('lost')),
         `${((100 * sum('lost')) / sum('acknowledged')).toFixed(2)} %`,
+        formatNumber(cell.figures.writtenMillis!.median),
         formatNumber(Math.max(...tests.map(({ lostSpanMillis }) => lostSpanMillis!))),
         formatNumber(cell.figures.restartMillis!.median),
       ].map((text) => ({ text }));

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Random } from '../../load/random.ts';
 import type { Cell } from '../../servers/cell.ts';
-import { startServerChild } from '../../servers/server.ts';
+import { type ServerChild, startServerChild } from '../../servers/server.ts';
 import { LossyVolume } from './power-loss.ts';
 import { survivors, writeUntilGone } from './writers.ts';
 
@@ -20,8 +20,11 @@ export interface TrialOptions {
   readonly cell: Cell;
   readonly policy: Policy;
   readonly death: Death;
-  /** Most writes that are acknowledged before the server dies. */
-  readonly writes: number;
+  /**
+   * When the server dies, while it is written to: at a random one of so many acknowledged writes, or when what is called with it
+   * and its directory of data resolves.
+   */
+  readonly moment: { readonly writes: number } | ((server: ServerChild, data: string) => Promise<void>);
   /** Further flags of `serve`. */
   readonly flags?: readonly string[];
   readonly seed: number;
@@ -36,6 +39,8 @@ export type TrialFigures = Readonly<{
   lost: number;
   /** Of the acknowledged writes, from 0 to 1. */
   lossRate: number;
+  /** From the first acknowledged write to the death: `lostSpanMillis` can be no more. */
+  writtenMillis: number;
   /** From when the first lost write was acknowledged to the death; 0 when none was lost. */
   lostSpanMillis: number;
   /** Writes that were not acknowledged and are there. */
@@ -46,15 +51,13 @@ export type TrialFigures = Readonly<{
 
 /** Rejects with an `Error` when the server does not start again, or has a value that nobody wrote. */
 export async function trial(options: TrialOptions): Promise<TrialFigures> {
-  const { entry, cell, policy, death, writes, flags = [], seed, signal } = options;
+  const { entry, cell, policy, death, moment, flags = [], seed, signal } = options;
   const folder = await mkdtemp(join(tmpdir(), 'ringkv-durability-'));
   const volume = death === 'power-loss' ? await LossyVolume.make(folder) : undefined;
   const data = join(volume?.path ?? folder, 'data');
   const logged = policy === 'none' ? [] : ['--data', data, '--fsync', policy];
   const start = () => startServerChild(cell.runtime, entry, cell.transport, { signal, flags: [...logged, ...flags] });
   try {
-    const random = new Random(seed);
-    const dieAt = 1 + (random.next() % writes);
     const server = await start();
     let diedMs: number | undefined;
     const die = (): void => {
@@ -63,10 +66,16 @@ export async function trial(options: TrialOptions): Promise<TrialFigures> {
       volume?.losePower();
       void server.child.lastLines('SIGKILL');
     };
-    const written = await writeUntilGone(server.address, seed, writes, (count) => {
+    const dieAt =
+      typeof moment === 'function' ? Number.POSITIVE_INFINITY : 1 + (new Random(seed).next() % moment.writes);
+    const writing = writeUntilGone(server.address, seed, (count) => {
       if (count >= dieAt) die();
     });
-    die();
+    // Writing ends only with the server: an error here must not be waited for in vain.
+    if (typeof moment === 'function') await moment(server, data).finally(die);
+    const written = await writing;
+    if (diedMs === undefined) throw new Error(`the server ended by itself, of seed ${seed}: ${server.child.stderr}`);
+    const deathMs = diedMs;
     await server.child[Symbol.asyncDispose]();
     await volume?.unmount();
     await volume?.mount();
@@ -77,13 +86,18 @@ export async function trial(options: TrialOptions): Promise<TrialFigures> {
     try {
       const { persisted, lost, unacknowledged } = await survivors(again.address, written);
       const acknowledged = written.writes.size;
-      const firstLostMs = lost.reduce((first, number) => Math.min(first, written.writes.get(number)!), diedMs!);
+      const since = (numbers: Iterable<number>): number => {
+        let firstMs = deathMs;
+        for (const number of numbers) firstMs = Math.min(firstMs, written.writes.get(number)!);
+        return deathMs - firstMs;
+      };
       return {
         acknowledged,
         persisted,
         lost: lost.length,
         lossRate: acknowledged === 0 ? 0 : lost.length / acknowledged,
-        lostSpanMillis: diedMs! - firstLostMs,
+        writtenMillis: since(written.writes.keys()),
+        lostSpanMillis: since(lost),
         unacknowledgedPersisted: unacknowledged,
         restartMillis,
       };

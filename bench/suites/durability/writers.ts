@@ -40,13 +40,12 @@ export interface Survivors {
 }
 
 /**
- * Writes until `writes` are acknowledged, or the server is gone. `onAcknowledged` is told how many are, each time; it is the
- * caller who ends the server. Resolves when no client can write any more.
+ * Writes until the server is gone: it is the caller who ends it. `onAcknowledged` is told how many writes are acknowledged,
+ * each time. Resolves when no client can write any more.
  */
 export async function writeUntilGone(
   address: string,
   seed: number,
-  writes: number,
   onAcknowledged: (count: number) => void,
 ): Promise<Acknowledged> {
   const acknowledged = new Map<number, number>();
@@ -59,7 +58,7 @@ export async function writeUntilGone(
   };
   let begun = 0;
   const write = async (client: Client, place: number): Promise<void> => {
-    while (begun < writes && !gone.signal.aborted) {
+    while (!gone.signal.aborted) {
       const number = begun++;
       const batch = client.batch().set(keyOfWrite(number), valueOfWrite(seed, number)).set(keyOfClient(place), number);
       try {
