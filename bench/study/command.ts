@@ -5,7 +5,7 @@ import { QUICK, SUITE_NAMES, WHOLE } from './plan.ts';
 
 export const studyCommand = defineCommand({
   name: 'study',
-  about: 'Run all suites one after the other, unattended, and make the page of them',
+  about: 'Run the suites that compare servers one after the other, unattended, and make the page of them',
   flags: {
     out: optionalFlag(
       'folder',

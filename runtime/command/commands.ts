@@ -126,7 +126,7 @@ const serveCommand = defineCommand({
       'file',
       'Let in who brings a token of this file: one a line, "read-only" before those that may only read',
       String,
-      'that of RINGKV_TOKEN, or none is asked for',
+      'none; those of RINGKV_TOKEN count in any case',
     ),
     ...tlsFlags(
       'Show this certificate to clients at tls:// or wss://',
@@ -243,7 +243,7 @@ const repairCommand = defineCommand({
       'directory',
       'The directory that serve was given; no server may have it',
       String,
-      'none: it has to be said',
+      'none: it has to be given',
     ),
     yes: switchFlag('Do it without asking'),
   },

@@ -21,8 +21,11 @@ const ROUNDS = Number(process.env.RINGKV_KILL_ROUNDS ?? 20);
 /** So many cells are tested, where all can run; the rounds are divided over them. */
 const CELLS = 11;
 
-/** Small segments, so that there are many, and the start is quick. */
+/** Small segments, which a start has written soon. */
 const SMALL_LOG = ['--max-log', '4m'];
+
+/** So small that a round goes through several segments, and through a snapshot in the long ones. */
+const TINY_LOG = ['--max-log', '1m'];
 
 const folder = temporaryDirectory();
 
@@ -51,7 +54,9 @@ describe('killed at a random moment', () => {
       const listen = kinds.includes('ws') ? ['--listen', 'ws://127.0.0.1:0'] : [];
       const start = (round: number): Promise<ServerChild> => {
         const policy = FSYNC_POLICIES[(cell + round) % FSYNC_POLICIES.length]!;
-        return serve(['--transport', transport, '--data', data, '--fsync', policy, ...listen], { runtime });
+        return serve(['--transport', transport, '--data', data, '--fsync', policy, ...TINY_LOG, ...listen], {
+          runtime,
+        });
       };
       let bounds = ['a', 'b', 'c'].map((key) => ({ key, acknowledged: 0, sent: 0 }));
       for (let round = 0; round <= rounds; round++) {
@@ -69,7 +74,7 @@ describe('killed at a random moment', () => {
         const counting = await Promise.all(
           bounds.map(({ key }, i) => Counting.start(ready.address, key, values[i]!, 1 + 4 * i)),
         );
-        await counting[0]!.reached(values[0]! + 1 + Math.floor(Math.random() * 300));
+        await counting[0]!.reached(values[0]! + 1 + Math.floor(Math.random() * 600));
         await child.stop('SIGKILL');
         await Promise.all(counting.map(({ over }) => over));
         bounds = counting;

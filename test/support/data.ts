@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
+import { Op } from '../../core/protocol.ts';
 import { request, WireClient } from './wire.ts';
 
-const ADD = 5;
+/** What a frame adds to the log beside the count. */
+const BALLAST = Buffer.alloc(2000, 'x');
 
 /** A directory that is gone after the tests of the file. */
 export function temporaryDirectory(): string {
@@ -16,7 +18,7 @@ export function temporaryDirectory(): string {
 
 /**
  * A client that counts one key up, a frame at a time and several in flight, until its connection is gone. The key holds at
- * least what was acknowledged last, and at most what was sent.
+ * least what was acknowledged last, and at most what was sent. Each frame sets another key as well, so that the log grows.
  */
 export class Counting {
   readonly key: string;
@@ -70,7 +72,7 @@ export class Counting {
   }
 
   #send(): void {
-    this.#client.peer.write(request([ADD, this.key, 1]));
+    this.#client.peer.write(request([Op.ADD, this.key, 1], [Op.SET, `${this.key}:ballast`, BALLAST]));
     this.sent++;
   }
 }
