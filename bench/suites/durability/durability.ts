@@ -143,5 +143,6 @@ function formatDurability({ rounds, cells, flags }: Report, death: Death, broken
   );
   const how = death === 'kill' ? 'SIGKILL' : 'a loss of power (FS_IOC_SHUTDOWN of an ext4 of its own)';
   const kept = broken.length === 0 ? 'Every promise was kept.\n' : `Broken promises:\n${broken.join('\n')}\n`;
-  return `${flags.rounds} tests each of up to ${flags.writes} writes, ended by ${how} at a random one\n\n${table}\n${kept}`;
+  const tests = flags.rounds === 1 ? '1 test' : `${flags.rounds} tests`;
+  return `${tests} each of up to ${flags.writes} writes, ended by ${how} at a random one\n\n${table}\n${kept}`;
 }

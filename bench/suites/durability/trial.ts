@@ -6,7 +6,7 @@ import { Random } from '../../load/random.ts';
 import type { Cell } from '../../servers/cell.ts';
 import { type ServerChild, startServerChild } from '../../servers/server.ts';
 import { LossyVolume } from './power-loss.ts';
-import { survivors, writeUntilGone } from './writers.ts';
+import { type Acknowledged, survivors, writeUntilGone } from './writers.ts';
 
 /** When acknowledged writes are made durable; `none` is a server without a log. */
 export type Policy = 'always' | 'everysec' | 'no' | 'none';
@@ -49,63 +49,68 @@ export type TrialFigures = Readonly<{
   restartMillis: number;
 }>;
 
-/** Rejects with an `Error` when the server does not start again, or has a value that nobody wrote. */
+/** Rejects with an `Error` when the server does not start again, ends by itself, or has a value that nobody wrote. */
 export async function trial(options: TrialOptions): Promise<TrialFigures> {
-  const { entry, cell, policy, death, moment, flags = [], seed, signal } = options;
+  const { entry, cell, policy, death, flags = [], signal } = options;
   const folder = await mkdtemp(join(tmpdir(), 'ringkv-durability-'));
-  const volume = death === 'power-loss' ? await LossyVolume.make(folder) : undefined;
-  const data = join(volume?.path ?? folder, 'data');
-  const logged = policy === 'none' ? [] : ['--data', data, '--fsync', policy];
-  const start = () => startServerChild(cell.runtime, entry, cell.transport, { signal, flags: [...logged, ...flags] });
   try {
-    const server = await start();
-    let diedMs: number | undefined;
-    const die = (): void => {
-      if (diedMs !== undefined) return;
-      diedMs = performance.now();
-      volume?.losePower();
-      void server.child.lastLines('SIGKILL');
-    };
-    const dieAt =
-      typeof moment === 'function' ? Number.POSITIVE_INFINITY : 1 + (new Random(seed).next() % moment.writes);
-    const writing = writeUntilGone(server.address, seed, (count) => {
-      if (count >= dieAt) die();
-    });
-    // Writing ends only with the server: an error here must not be waited for in vain.
-    if (typeof moment === 'function') await moment(server, data).finally(die);
-    const written = await writing;
-    if (diedMs === undefined) throw new Error(`the server ended by itself, of seed ${seed}: ${server.child.stderr}`);
-    const deathMs = diedMs;
-    await server.child[Symbol.asyncDispose]();
+    await using volume = death === 'power-loss' ? await LossyVolume.make(folder) : undefined;
+    const data = join(volume?.path ?? folder, 'data');
+    const logged = policy === 'none' ? [] : ['--data', data, '--fsync', policy];
+    const start = () => startServerChild(cell.runtime, entry, cell.transport, { signal, flags: [...logged, ...flags] });
+
+    const { written, diedMs } = await liveAndDie(await start(), data, volume, options);
     await volume?.unmount();
     await volume?.mount();
 
     const startMs = performance.now();
     const again = await start();
+    await using _ = again.child;
     const restartMillis = performance.now() - startMs;
-    try {
-      const { persisted, lost, unacknowledged } = await survivors(again.address, written);
-      const acknowledged = written.writes.size;
-      const since = (numbers: Iterable<number>): number => {
-        let firstMs = deathMs;
-        for (const number of numbers) firstMs = Math.min(firstMs, written.writes.get(number)!);
-        return deathMs - firstMs;
-      };
-      return {
-        acknowledged,
-        persisted,
-        lost: lost.length,
-        lossRate: acknowledged === 0 ? 0 : lost.length / acknowledged,
-        writtenMillis: since(written.writes.keys()),
-        lostSpanMillis: since(lost),
-        unacknowledgedPersisted: unacknowledged,
-        restartMillis,
-      };
-    } finally {
-      await again.child[Symbol.asyncDispose]();
-    }
+    const { persisted, lost, unacknowledged } = await survivors(again.address, written);
+    const acknowledged = written.writes.size;
+    const since = (numbers: Iterable<number>): number => {
+      let firstMs = diedMs;
+      for (const number of numbers) firstMs = Math.min(firstMs, written.writes.get(number)!);
+      return diedMs - firstMs;
+    };
+    return {
+      acknowledged,
+      persisted,
+      lost: lost.length,
+      lossRate: acknowledged === 0 ? 0 : lost.length / acknowledged,
+      writtenMillis: since(written.writes.keys()),
+      lostSpanMillis: since(lost),
+      unacknowledgedPersisted: unacknowledged,
+      restartMillis,
+    };
   } finally {
-    await volume?.[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Writes to the server until its moment has come, and ends it. Resolves when it is gone. */
+async function liveAndDie(
+  server: ServerChild,
+  data: string,
+  volume: LossyVolume | undefined,
+  { moment, seed }: TrialOptions,
+): Promise<{ written: Acknowledged; diedMs: number }> {
+  await using child = server.child;
+  let diedMs: number | undefined;
+  const die = (): void => {
+    if (diedMs !== undefined) return;
+    diedMs = performance.now();
+    volume?.losePower();
+    void child.lastLines('SIGKILL');
+  };
+  const dieAt = typeof moment === 'function' ? Number.POSITIVE_INFINITY : 1 + (new Random(seed).next() % moment.writes);
+  const writing = writeUntilGone(server.address, seed, (count) => {
+    if (count >= dieAt) die();
+  });
+  // Writing ends only with the server: an error here must not be waited for in vain.
+  if (typeof moment === 'function') await moment(server, data).finally(die);
+  const written = await writing;
+  if (diedMs === undefined) throw new Error(`the server ended by itself, of seed ${seed}: ${child.stderr}`);
+  return { written, diedMs };
 }
