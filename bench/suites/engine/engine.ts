@@ -44,11 +44,6 @@ interface Subject {
   readonly engine: EngineName;
 }
 
-interface Subject {
-  readonly runtime: FoundRuntime;
-  readonly engine: EngineName;
-}
-
 /** Resolves to the exit code. Rejects with a `CommandError` when an engine fails, or answers wrong. */
 export async function engine({ flags, json, context, signal }: EngineOptions): Promise<number> {
   if (flags.growTo <= flags.keys)
