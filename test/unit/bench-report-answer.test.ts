@@ -128,12 +128,24 @@ describe('matrix', () => {
     ]);
     const said = sentencesOf(report);
     expect(said.Why).toEqual([
-      'A bare echo over the transport of uring on Bun shows what the transport alone costs: at batch 1 there is no ' +
-        "difference between the two and at batch 512 it takes 30 % of the server's CPU time. So what carries the bytes " +
+      'A bare echo over the transport of uring on Bun shows what the transport alone costs: at batch 1 it takes 98 % ' +
+        "(not told apart from all) and at batch 512 it takes 30 % of the server's CPU time. So what carries the bytes " +
         'decides at batch 1 and engine and protocol decide at batch 512.',
     ]);
     // The echo is cheaper, and no server.
     expect(said['Which backend']![0]).toContain('nothing was measured beside it');
+  });
+
+  test('noise around a control that is small makes it no large one', () => {
+    const noisy = (value: number): readonly number[] => [1, 12, 0.6, 9, 0.5, 1.4, 2.5].map((one) => one * value);
+    const report = reportOf('matrix', [
+      cell(uringBun, 1, noisy(6)),
+      cell({ ...uringBun, control: true }, 1, [...noisy(2)].reverse()),
+    ]);
+    expect(sentencesOf(report).Why).toEqual([
+      'A bare echo over the transport of uring on Bun shows what the transport alone costs: at batch 1 it takes 33 % ' +
+        "(not told apart from all) of the server's CPU time.",
+    ]);
   });
 
   test('throughput that the generator limited is a bound', () => {

@@ -145,25 +145,21 @@ function controlsSay(matrix: Matrix): readonly string[] {
     const [cell] = where(cells, { runtime: runtime!, transport: transport!, batch: one });
     const [control] = where(all, { runtime: runtime!, transport: transport!, batch: one, control: true });
     if (cell === undefined || control === undefined) return [];
-    const share = control.figures[CPU]!.median / cell.figures[CPU]!.median;
-    const same = compare(control, cell, CPU).verdict === 'no difference';
-    return [{ batch: one, share: same ? 1 : Math.min(1, share), same }];
+    const share = Math.min(1, control.figures[CPU]!.median / cell.figures[CPU]!.median);
+    return [{ batch: one, share, toldApart: compare(control, cell, CPU).verdict !== 'no difference' }];
   });
   if (parts.length === 0) return [];
-  const told = parts.map(({ batch: one, share, same }) =>
-    same ? `at batch ${one} there is no difference between the two` : `at batch ${one} it takes ${percent(share)}`,
+  const told = parts.map(
+    ({ batch: one, share, toldApart }) =>
+      `at batch ${one} it takes ${percent(share)}${toldApart ? '' : ' (not told apart from all)'}`,
   );
+  const conclude = (who: string, decides: (part: (typeof parts)[number]) => boolean): readonly string[] => {
+    const deciding = parts.filter(decides).map(({ batch: one }) => `batch ${one}`);
+    return deciding.length === 0 ? [] : [`${who} at ${list(deciding)}`];
+  };
   const conclusions = [
-    ...(parts.some(({ share }) => share >= DECIDES_SHARE)
-      ? [
-          `what carries the bytes decides at ${list(parts.filter(({ share }) => share >= DECIDES_SHARE).map((one) => `batch ${one.batch}`))}`,
-        ]
-      : []),
-    ...(parts.some(({ share }) => share < 1 - DECIDES_SHARE)
-      ? [
-          `engine and protocol decide at ${list(parts.filter(({ share }) => share < 1 - DECIDES_SHARE).map((one) => `batch ${one.batch}`))}`,
-        ]
-      : []),
+    ...conclude('what carries the bytes decides', ({ share }) => share >= DECIDES_SHARE),
+    ...conclude('engine and protocol decide', ({ share, toldApart }) => toldApart && share < 1 - DECIDES_SHARE),
   ];
   const so = conclusions.length === 0 ? '' : ` So ${list(conclusions)}.`;
   return [
