@@ -48,9 +48,13 @@ function verdictOf(ratio: number, { low, high }: Interval, rounds: number): Verd
   return 'no difference';
 }
 
+/** Endings of figures, and whole names, that are better the lower they are. */
+const LOWER_IS_BETTER =
+  /(Micros|MicrosPerOp|Millis|Cores|Bytes|BytesPerKey|CallsPerOp|SwitchesPerOp)$|^(bytesPerConnection|lost|lossRate|lostPerReadModifyWrite|slowTurnShare|slowdown|timesAlone)$/;
+
 /** Which way of a figure is the better one, told by its name; undefined where there is none, or it is a part of another. */
 export function betterWay(figure: string): 'higher' | 'lower' | undefined {
-  if (/^server(User|System)Micros/.test(figure)) return undefined;
+  if (/^server(User|System)Micros|\./.test(figure)) return undefined;
   if (/PerSecond$/.test(figure)) return 'higher';
-  return /(Micros|MicrosPerOp|Millis|Cores|Bytes|BytesPerKey)$|^bytesPer/.test(figure) ? 'lower' : undefined;
+  return LOWER_IS_BETTER.test(figure) ? 'lower' : undefined;
 }

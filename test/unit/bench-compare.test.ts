@@ -108,17 +108,15 @@ describe('reports', () => {
   );
 
   test('are compared cell by cell, whatever the order', () => {
-    const compared = compareReports(before, after, undefined);
-    const named = compared.map(({ dimensions, figure, comparison, worse }) => {
-      return `${dimensions.batch} ${figure} ${comparison.verdict}${worse ? ', worse' : ''}`;
-    });
+    const { compared } = compareReports(before, after, undefined);
+    const named = compared.map(({ dimensions, figure, outcome }) => `${dimensions.batch} ${figure} ${outcome}`);
     expect(named).toEqual([
-      '1 serverMicrosPerOp higher, worse',
+      '1 serverMicrosPerOp worse',
       '16 serverMicrosPerOp no difference',
       '1 opsPerSecond no difference',
       '16 opsPerSecond no difference',
       '1 p99Micros no difference',
-      '16 p99Micros lower',
+      '16 p99Micros better',
     ]);
     const [planted, same] = compared;
     expect(planted!.comparison.ratio).toBeCloseTo(1.3, 1);
@@ -127,7 +125,7 @@ describe('reports', () => {
   });
 
   test('the same report twice has no difference', () => {
-    const compared = compareReports(before, before, [
+    const { compared } = compareReports(before, before, [
       'serverMicrosPerOp',
       'opsPerSecond',
       'serverPeakBytes',
@@ -152,25 +150,56 @@ describe('reports', () => {
     await expect(compared('opsPerSecond')).rejects.toThrow(`${b} has no figure opsPerSecond; there are serverMicros`);
   });
 
+  /** A figure that was the same in five rounds of A, and another in those of B. */
+  const changed = (figure: string, from: number, to: number) => {
+    const [a, b] = [from, to].map((value) =>
+      report(Array.from({ length: 5 }, () => ({ dimensions: { batch: 1 }, figures: { [figure]: value } }))),
+    ) as [Report, Report];
+    return compareReports(a, b, [figure]);
+  };
+
   test('half as many operations per second are worse by a hundred percent', () => {
-    const [slow] = compareReports(
-      report(Array.from({ length: 5 }, () => cell(1, 1, 100, 1))),
-      report(Array.from({ length: 5 }, () => cell(1, 1, 50, 1))),
-      ['opsPerSecond'],
-    );
+    const [slow] = changed('opsPerSecond', 100, 50).compared;
     expect([99, 101].map((percent) => isWorseBy(slow!, percent))).toEqual([true, false]);
   });
 
+  test('what falls to nothing, or comes of nothing, is worse by any percent', () => {
+    for (const [figure, from, to] of [
+      ['highestOpsPerSecond', 50_000, 0],
+      ['lossRate', 0, 0.1],
+    ] as const) {
+      const { compared, incomparable } = changed(figure, from, to);
+      expect(compared.map((one) => isWorseBy(one, 1000))).toEqual([true]);
+      expect(incomparable).toEqual([]);
+    }
+  });
+
+  test('a figure that has no better way is never worse, however it changes', () => {
+    for (const to of [50, 200]) {
+      const [one] = changed('seconds', 100, to).compared;
+      expect(one!.outcome).toBe(to > 100 ? 'higher' : 'lower');
+      expect(isWorseBy(one!, 10)).toBe(false);
+    }
+  });
+
+  test('what has no ratio is named, with the reason', () => {
+    expect(changed('lossRate', 0, 0)).toEqual({
+      compared: [],
+      incomparable: [{ dimensions: { batch: 1 }, figure: 'lossRate', why: 'both files have a round with 0' }],
+    });
+    expect(changed('slowdown', 0.1, -0.1).incomparable[0]!.why).toBe('a round is below 0');
+  });
+
   test('figures tell by their names which way is better', () => {
-    const ways = [
-      'opsPerSecond',
-      'serverMicrosPerOp',
-      'p999Micros',
-      'readyMillis',
-      'serverUserMicrosPerOp',
-      'operations',
-    ];
-    expect(ways.map(betterWay)).toEqual(['higher', 'lower', 'lower', 'lower', undefined, undefined]);
+    const ways = (...figures: readonly string[]) => [...new Set(figures.map(betterWay))];
+    expect(ways('opsPerSecond', 'highestOpsPerSecond', 'valueBytesPerSecond')).toEqual(['higher']);
+    expect(ways('serverMicrosPerOp', 'p999Micros', 'lateP99Micros', 'readyMillis', 'bytesPerConnection')).toEqual([
+      'lower',
+    ]);
+    expect(ways('serverCallsPerOp', 'voluntarySwitchesPerOp', 'slowTurnShare', 'lossRate', 'timesAlone')).toEqual([
+      'lower',
+    ]);
+    expect(ways('serverUserMicrosPerOp', 'serverCallsPerOp.read', 'operations', 'seconds')).toEqual([undefined]);
   });
 });
 

@@ -2,7 +2,7 @@
 import process from 'node:process';
 import { ExitCode, usageError } from '../../../runtime/command/errors.ts';
 import { suggestion } from '../../../runtime/command/suggest.ts';
-import { betterWay, type Comparison, compareSeries } from '../../results/compare.ts';
+import { betterWay, type Comparison, compareSeries, type Verdict } from '../../results/compare.ts';
 import { cellKey, type Dimensions, type Report, type ReportRound } from '../../results/report.ts';
 import { median } from '../../results/statistics.ts';
 import { formatInterval, formatNumber, renderTable } from '../../results/table.ts';
@@ -28,8 +28,13 @@ export interface Compared {
   readonly a: readonly number[];
   readonly b: readonly number[];
   readonly comparison: Comparison;
-  /** Whether what is different is worse. */
-  readonly worse: boolean;
+  /** The verdict, or what a difference means where one way of the figure is the better one. */
+  readonly outcome: Verdict | 'better' | 'worse';
+}
+
+/** One figure of one cell that has no ratio. */
+interface Incomparable extends Pick<Compared, 'dimensions' | 'figure'> {
+  readonly why: string;
 }
 
 /** Resolves to the exit code: 1 when something got worse by more than `failAbove`. */
@@ -38,13 +43,15 @@ export async function compare(fileA: string, fileB: string, flags: CompareFlags)
   assertComparable(a, b, fileA, fileB);
   assertFigures(fileA, a, flags.figures);
   assertFigures(fileB, b, flags.figures);
-  const compared = compareReports(a, b, flags.figures);
-  if (compared.length === 0) throw usageError(`${fileA} and ${fileB} have no cell and figure in common`);
+  const { compared, incomparable } = compareReports(a, b, flags.figures);
+  if (compared.length + incomparable.length === 0)
+    throw usageError(`${fileA} and ${fileB} have no cell and figure in common`);
   process.stdout.write(
     [
       `A: ${describe(fileA, a)}B: ${describe(fileB, b)}`,
       ...warnings(a, b).map((line) => `warning: ${line}\n`),
       formatCompared(compared),
+      ...formatIncomparable(incomparable),
     ].join(''),
   );
   const failed = compared.filter((one) => flags.failAbove !== undefined && isWorseBy(one, flags.failAbove));
@@ -54,25 +61,39 @@ export async function compare(fileA: string, fileB: string, flags: CompareFlags)
 }
 
 /** Every figure of every cell that both have, figure by figure. */
-export function compareReports(a: Report, b: Report, figures: readonly string[] | undefined): readonly Compared[] {
-  const names = figures ?? defaultFigures(a);
-  return names.flatMap((figure) =>
-    a.cells.flatMap(({ dimensions }): Compared[] => {
+export function compareReports(a: Report, b: Report, figures: readonly string[] | undefined) {
+  const compared: Compared[] = [];
+  const incomparable: Incomparable[] = [];
+  for (const figure of figures ?? defaultFigures(a)) {
+    for (const { dimensions } of a.cells) {
       const key = cellKey(dimensions);
       const [ofA, ofB] = [a, b].map((report) => valuesOf(report.rounds, key, figure)) as [number[], number[]];
-      // A ratio to nothing says nothing.
-      if (ofA.length === 0 || ofB.length === 0 || [...ofA, ...ofB].some((value) => !(value > 0))) return [];
-      const comparison = compareSeries(ofA, ofB);
-      const way = betterWay(figure);
-      const differs = comparison.verdict === 'higher' || comparison.verdict === 'lower';
-      return [{ dimensions, figure, a: ofA, b: ofB, comparison, worse: differs && comparison.verdict !== way }];
-    }),
-  );
+      if (ofA.length === 0 || ofB.length === 0) continue;
+      const why = whyNoRatio(ofA, ofB);
+      if (why === undefined) {
+        const comparison = compareSeries(ofA, ofB);
+        const outcome = outcomeOf(comparison.verdict, betterWay(figure));
+        compared.push({ dimensions, figure, a: ofA, b: ofB, comparison, outcome });
+      } else incomparable.push({ dimensions, figure, why });
+    }
+  }
+  return { compared, incomparable };
+}
+
+/** Undefined where there is a ratio. That of something to nothing is one, be it 0 or infinite. */
+function whyNoRatio(a: readonly number[], b: readonly number[]): string | undefined {
+  if ([...a, ...b].some((value) => value < 0)) return 'a round is below 0';
+  return a.includes(0) && b.includes(0) ? 'both files have a round with 0' : undefined;
+}
+
+function outcomeOf(verdict: Verdict, way: 'higher' | 'lower' | undefined): Compared['outcome'] {
+  if (way === undefined || (verdict !== 'higher' && verdict !== 'lower')) return verdict;
+  return verdict === way ? 'better' : 'worse';
 }
 
 /** Whether it is worse, and by more than so many percent: as far as it costs more, or there is less of it. */
-export function isWorseBy({ worse, comparison: { ratio } }: Compared, percent: number): boolean {
-  return worse && Math.max(ratio, 1 / ratio) - 1 > percent / 100;
+export function isWorseBy({ outcome, comparison: { ratio } }: Compared, percent: number): boolean {
+  return outcome === 'worse' && Math.max(ratio, 1 / ratio) - 1 > percent / 100;
 }
 
 function valuesOf(rounds: readonly ReportRound[], key: string, figure: string): number[] {
@@ -144,9 +165,10 @@ function describe(file: string, { suite, ringkv, git, startedAt, flags }: Report
 function formatCompared(compared: readonly Compared[]): string {
   const varying = varyingDimensions(compared.map(({ dimensions }) => dimensions));
   const figures = [...new Set(compared.map(({ figure }) => figure))];
-  const count = (is: (one: Compared) => boolean): number => compared.filter(is).length;
-  const differs = (one: Compared): boolean => one.comparison.verdict === 'higher' || one.comparison.verdict === 'lower';
-  const few = count(({ comparison }) => comparison.verdict === 'too few rounds');
+  const count = (...outcomes: readonly Compared['outcome'][]): number =>
+    compared.filter(({ outcome }) => outcomes.includes(outcome)).length;
+  const different = count('higher', 'lower');
+  const few = count('too few rounds');
   return [
     ...figures.map(
       (figure) =>
@@ -155,8 +177,9 @@ function formatCompared(compared: readonly Compared[]): string {
           varying,
         )}`,
     ),
-    `\n${compared.length} compared: ${count((one) => one.worse)} worse, ${count((one) => differs(one) && !one.worse)} better, `,
-    `${count(({ comparison }) => comparison.verdict === 'no difference')} without a difference`,
+    `\n${compared.length} compared: ${count('worse')} worse, ${count('better')} better, `,
+    ...(different === 0 ? [] : [`${different} different, `]),
+    `${count('no difference')} without a difference`,
     few === 0 ? '\n' : `, ${few} with too few rounds to say\n`,
   ].join('');
 }
@@ -164,19 +187,23 @@ function formatCompared(compared: readonly Compared[]): string {
 function formatFigure(compared: readonly Compared[], varying: readonly string[]): string {
   return renderTable(
     ['', 'A', 'B', 'B/A', '99 % interval', ''].map((title) => ({ title })),
-    compared.map(({ dimensions, figure, a, b, comparison, worse }) => {
-      const way = betterWay(figure);
-      const { ratio, verdict } = comparison;
-      const differs = verdict === 'higher' || verdict === 'lower';
-      return [
+    compared.map(({ dimensions, a, b, comparison, outcome }) =>
+      [
         cellName(dimensions, varying),
         formatNumber(median(a)),
         formatNumber(median(b)),
-        ratio.toFixed(3),
+        comparison.ratio.toFixed(3),
         formatInterval(comparison, (value) => value.toFixed(3)),
-        differs && way !== undefined ? (worse ? 'worse' : 'better') : verdict,
-      ].map((text) => ({ text }));
-    }),
+        outcome,
+      ].map((text) => ({ text })),
+    ),
+  );
+}
+
+function formatIncomparable(incomparable: readonly Incomparable[]): readonly string[] {
+  const varying = varyingDimensions(incomparable.map(({ dimensions }) => dimensions));
+  return incomparable.map(
+    ({ dimensions, figure, why }) => `not compared: ${figure} of ${cellName(dimensions, varying)}: ${why}\n`,
   );
 }
 
