@@ -28,7 +28,8 @@ test('rates that are asked for are measured, and one that is too high is saturat
   const order = report.cells.map(({ dimensions: { batch, rate, phase } }) => [batch, phase ?? rate]);
   expect(order).toEqual([1, 16].flatMap((batch) => [null, 500, 5e7, 'highest'].map((rate) => [batch, rate])));
   for (const { dimensions, figures, percentiles } of report.rounds) {
-    const { rate, phase } = dimensions;
+    const { rate, phase, depth } = dimensions;
+    expect(depth).toBe(rate === null ? 1 : 16);
     // The lower one meets a limit of ten seconds, the higher one is saturated.
     if (phase === 'highest') {
       expect(figures).toEqual({ highestOpsPerSecond: 500 });

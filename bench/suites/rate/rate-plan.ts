@@ -9,7 +9,7 @@ export interface RatePlan {
   readonly address: string;
   readonly transport: TransportName;
   readonly connections: number;
-  /** The most frames in flight on each connection. */
+  /** The most frames in flight on each connection at a rate. */
   readonly depth: number;
   readonly keys: number;
   /** Length of every value. */
@@ -36,7 +36,7 @@ export type RateEvent =
 /** One rate at one batch size. */
 export interface RateMeasurement {
   readonly batch: number;
-  /** What was due, in operations per second; null for a closed loop, which has one frame in flight on each connection. */
+  /** What was due, in operations per second; null for a closed loop. */
   readonly rate: number | null;
   readonly figures: RateFigures;
   readonly latency: string;
@@ -50,6 +50,9 @@ export type RateFigures = Omit<Figures, 'generatorMicrosPerOp' | 'generatorCores
   /** How long after a frame was due the generator found it due; 99th percentile. */
   readonly lateP99Micros?: number;
 };
+
+/** Frames in flight on each connection while keys are stored and in the closed loop. */
+export const CLOSED_DEPTH = 1;
 
 /** Less than this share of what was due was answered: saturated. */
 export const SATURATED_SHARE = 0.95;

@@ -13,10 +13,7 @@ import { measureWindow } from '../../load/window.ts';
 import { Values, workloadHash, YCSB_B_READ_SHARE, ycsbB } from '../../load/workload.ts';
 import { runScript, say } from '../../servers/script.ts';
 import { climb, climbThrough, type Verdict } from './rate-ladder.ts';
-import { isSaturated, type RateEvent, type RatePlan } from './rate-plan.ts';
-
-/** Frames in flight on each connection while keys are stored and in the closed loop. */
-const CLOSED_DEPTH = 1;
+import { CLOSED_DEPTH, isSaturated, type RateEvent, type RatePlan } from './rate-plan.ts';
 
 /** What is still unanswered after the time of a measurement, at least this, is given up. Unit: seconds. */
 const SETTLE_SECONDS_MIN = 1;

@@ -21,7 +21,7 @@ import { Child } from '../../servers/child.ts';
 import { type Pinning, pinned, unpinned } from '../../servers/pinning.ts';
 import { startServerChild } from '../../servers/server.ts';
 import { selectCells, survey, versionsOf } from '../../servers/survey.ts';
-import { isGeneratorLate, isSaturated, type RateEvent, type RatePlan } from './rate-plan.ts';
+import { CLOSED_DEPTH, isGeneratorLate, isSaturated, type RateEvent, type RatePlan } from './rate-plan.ts';
 import { formatRate } from './rate-table.ts';
 
 export interface RateFlags extends GeneratorFlags {
@@ -130,7 +130,9 @@ async function measureOnce(subject: Subject, { flags, entry, pinning, step }: Me
         step.onPhaseEnd();
       } else if (event.event === 'measured') {
         const { batch, rate, figures, latency, percentiles } = event;
-        measured.push({ dimensions: { ...dimensionsOf(subject, batch, flags), rate }, figures, latency, percentiles });
+        const depth = rate === null ? CLOSED_DEPTH : flags.depth;
+        const dimensions = { ...dimensionsOf(subject, batch, { ...flags, depth }), rate };
+        measured.push({ dimensions, figures, latency, percentiles });
         step.onPhase(`batch ${batch}, ${rate === null ? 'closed loop' : `${rate} ops/s`}`);
       } else {
         const dimensions = { ...dimensionsOf(subject, event.batch, flags), phase: HIGHEST_PHASE };
