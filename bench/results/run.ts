@@ -43,8 +43,8 @@ export interface Suite<Subject, Own extends object = object> {
   readonly order?: readonly Dimensions[];
   /** Completes the cells with what is concluded from all of them: `generatorLimited`, `notes`. */
   readonly conclude?: (cells: readonly ReportCell[]) => readonly ReportCell[];
-  /** Fields of the report that this suite has beside those that all have; called once all is measured. */
-  readonly own?: () => Own;
+  /** Fields of the report that this suite has beside those that all have, from the rounds that the cells are made of. */
+  readonly own?: (counted: readonly ReportRound[]) => Own;
   /** The tables for a terminal, and how to read them. */
   readonly format: (report: Report & Own) => string;
   /** The exit code of a run that was not interrupted; default: 0. */
@@ -92,7 +92,7 @@ export async function runSuite<Subject, Own extends object = object>(suite: Suit
   const cells = summarizeRounds(counted, suite.order);
   const report: Report & Own = {
     ...head,
-    ...(suite.own?.() ?? ({} as Own)),
+    ...(suite.own?.(counted) ?? ({} as Own)),
     skipped,
     interrupted,
     rounds,

@@ -97,7 +97,6 @@ export async function sweep({ flags, json, context, signal }: SweepOptions): Pro
       ),
   );
   if (subjects.length === 0) throw usageError(`--over ${over}: ${tooLarge.map(({ reason }) => reason).join('; ')}`);
-  const measured: Measured[] = [];
   const measure = async (subject: SweepSubject, { onPhase, onPhaseEnd }: Step): Promise<Measured[]> => {
     const { client, setting } = subject;
     const { measurements } = await measureCell(
@@ -125,12 +124,7 @@ export async function sweep({ flags, json, context, signal }: SweepOptions): Pro
         onPhaseEnd,
       },
     );
-    const point = measurements.map(({ batch, ...figures }) => ({
-      dimensions: dimensionsOf(subject, flags),
-      ...figures,
-    }));
-    measured.push(...point);
-    return point;
+    return measurements.map(({ batch, ...figures }) => ({ dimensions: dimensionsOf(subject, flags), ...figures }));
   };
   return runSuite<SweepSubject, SweepOwn>({
     name: 'sweep',
@@ -145,7 +139,7 @@ export async function sweep({ flags, json, context, signal }: SweepOptions): Pro
     phases: 2,
     measure,
     order: subjects.map((subject) => dimensionsOf(subject, flags)),
-    own: () => ({ growth: curvesOf(measured, dimension, COST) }),
+    own: (rounds) => ({ growth: curvesOf(rounds, dimension, COST) }),
     format: (report) => formatSweep(report, flags),
     json,
     signal,

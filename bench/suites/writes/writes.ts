@@ -87,7 +87,6 @@ export async function writes({ flags, json, context, signal }: WritesOptions): P
     );
   if (subjects.length === 0)
     throw usageError(`--sizes ${flags.sizes}: ${tooLarge.map(({ reason }) => reason).join('; ')}`);
-  const points: Measured[] = [];
   const measure = async (subject: WritesSubject, { onPhase, onPhaseEnd }: Step): Promise<Measured[]> => {
     const { client, keys } = subject;
     const plan = {
@@ -104,14 +103,11 @@ export async function writes({ flags, json, context, signal }: WritesOptions): P
     };
     const options = { entry: context.entry, generator: client.runtime, pinning, plan, signal, onPhase, onPhaseEnd };
     const { measurements } = await measureCell({ ...subject, control: false }, options);
-    const measured = measurements.map(({ batch, ...figures }) => ({
+    return measurements.map(({ batch, ...figures }) => ({
       dimensions: dimensionsOf(subject, batch, flags),
       ...figures,
     }));
-    points.push(...measured);
-    return measured;
   };
-  const degradation = (): readonly Curve[] => DEGRADING.flatMap((figure) => curvesOf(points, 'keys', figure));
   return runSuite<WritesSubject, WritesOwn>({
     name: 'writes',
     flags,
@@ -131,7 +127,7 @@ export async function writes({ flags, json, context, signal }: WritesOptions): P
           .map((subject) => dimensionsOf(subject, batch, flags)),
       ),
     ),
-    own: () => ({ degradation: degradation() }),
+    own: (rounds) => ({ degradation: DEGRADING.flatMap((figure) => curvesOf(rounds, 'keys', figure)) }),
     format: (report) => formatWrites(report, flags),
     json,
     signal,
