@@ -1,6 +1,7 @@
 /**
  * Processes on cores of their own, through `taskset`: the scheduler then moves neither, and the load generator takes no time
- * from the server. All threads of a process share its core, garbage collector and compiler included.
+ * from the server. All threads of a process share its core, garbage collector and compiler included; a server of several shards
+ * has a core for each.
  */
 import { execFileSync } from 'node:child_process';
 import { platform } from 'node:os';
@@ -9,7 +10,7 @@ import { messageOf, usageError } from '../../runtime/command/errors.ts';
 
 type CommandLine = [string, ...string[]];
 
-/** Puts the command line of a process on a core; `index` counts servers and generators from 0 each. */
+/** Puts the command line of a process on its cores; `index` counts servers and generators from 0 each. */
 export interface Pinning {
   server(command: CommandLine, index?: number): CommandLine;
   generator(command: CommandLine, index?: number): CommandLine;
@@ -23,21 +24,25 @@ export const unpinned: Pinning = {
 
 /**
  * Which core each of so many servers and generators gets. Servers get the first of the cores that this process may use,
- * generators the others, in proportion to their numbers, and share those of their kind when there are too few. Throws a
- * `CommandError` where it can't be done: without taskset, and with a single core.
+ * generators the others, in proportion to their numbers, and share those of their kind when there are too few. A server gets
+ * as many as it has shards. Throws a `CommandError` where it can't be done: without taskset, with a single core, and when
+ * shards would have to share one.
  */
-export function pinned(servers = 1, generators = 1): Pinning {
+export function pinned(servers = 1, generators = 1, shards = 1): Pinning {
   if (platform() !== 'linux') throw usageError(`--pin: needs Linux, this is ${platform()}`);
-  const [forServers, forGenerators] = shareCores(allowedCores(), servers, generators);
+  const [forServers, forGenerators] = shareCores(allowedCores(), servers * shards, generators);
+  if (shards > 1 && forServers.length < shards) {
+    throw usageError(`--pin: ${shards} shards need a core each, and servers get ${forServers.length}`);
+  }
   const on =
-    (cores: readonly number[]) =>
+    (cores: readonly number[], each: number) =>
     (command: CommandLine, index = 0): CommandLine => [
       'taskset',
       '-c',
-      String(cores[index % cores.length]),
+      Array.from({ length: each }, (_, at) => cores[(index * each + at) % cores.length]).join(','),
       ...command,
     ];
-  return { server: on(forServers), generator: on(forGenerators) };
+  return { server: on(forServers, shards), generator: on(forGenerators, 1) };
 }
 
 /** Parts the cores between servers and generators, at least one for each kind. Throws a `CommandError` for a single core. */

@@ -1,6 +1,6 @@
 /** The JSON of the benchmark: what a suite makes of its rounds, and what is refused when a file is read. */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
@@ -10,7 +10,7 @@ import type { Figures, Measurement } from '../../bench/load/plan.ts';
 import { type Report, type ReportRound, SCHEMA_VERSION, summarizeRounds } from '../../bench/results/report.ts';
 import { runSuite, type Suite } from '../../bench/results/run.ts';
 import { readReport, reportProblem, reportSchema } from '../../bench/results/validate.ts';
-import { parseCoreList, shareCores } from '../../bench/servers/pinning.ts';
+import { parseCoreList, pinned, shareCores } from '../../bench/servers/pinning.ts';
 import { root } from '../support/children.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ringkv-report-'));
@@ -261,6 +261,25 @@ describe('a suite', () => {
     expect(report.cells).toHaveLength(2);
   });
 
+  test('that is interrupted later concludes from the rounds alone that its cells are made of', async () => {
+    const json = join(folder, 'interrupted-later.json');
+    const ending = new AbortController();
+    let asked = 0;
+    const measure: Suite<string>['measure'] = async (subject) => {
+      if (++asked === 5) ending.abort();
+      ending.signal.throwIfAborted();
+      return [{ dimensions: { runtime: subject }, figures: { cpu: 1 } }];
+    };
+    const numbers: number[] = [];
+    const own: Suite<string>['own'] = (counted) => {
+      numbers.push(...counted.map(({ round }) => round));
+      return {};
+    };
+    await runSuite(suite({ measure, own, json, signal: ending.signal }));
+    expect(readReport(json).rounds).toHaveLength(4);
+    expect(numbers).toEqual([1, 1, 1]);
+  });
+
   test('decides on the exit code by what it measured', async () => {
     expect(await runSuite(suite({ exitCode: ({ cells }) => (cells.length === 3 ? 1 : 0) }))).toBe(1);
   });
@@ -280,5 +299,12 @@ describe('cores', () => {
       [2, 3, 4, 5, 6, 7],
     ]);
     expect(() => shareCores([3], 1, 1)).toThrow(/--pin: needs two cores/);
+  });
+
+  test.skipIf(platform() !== 'linux' || availableParallelism() < 2)('are not shared by shards', () => {
+    const [taskset, , cores, ...command] = pinned().server(['serve']);
+    expect([taskset, ...command]).toEqual(['taskset', 'serve']);
+    expect(parseCoreList(cores!)).toHaveLength(1);
+    expect(() => pinned(1, 1, 10_000)).toThrow(/--pin: 10000 shards need a core each, and servers get \d+$/);
   });
 });

@@ -81,7 +81,10 @@ export async function sweep({ flags, json, context, signal }: SweepOptions): Pro
     flags.transports === undefined
       ? selectOwnCells(all, flags.runtimes)
       : selectCells(all, flags.runtimes, flags.transports);
-  const pinning = flags.pin ? pinned(1, generators) : unpinned;
+  // Before anything is measured, for it may refuse.
+  const pinnings = new Map(
+    settings.map((setting) => [setting, flags.pin ? pinned(1, generators, setting.shards) : unpinned]),
+  );
   const fitting = settings.map((setting) => ({
     setting,
     reason: whyTooLarge('swiss', setting.keys, setting.valueSize),
@@ -105,7 +108,7 @@ export async function sweep({ flags, json, context, signal }: SweepOptions): Pro
         entry: context.entry,
         generator: client.runtime,
         generators,
-        pinning,
+        pinning: pinnings.get(setting)!,
         serverFlags: setting.shards === 1 ? [] : ['--shards', String(setting.shards)],
         openFiles: openFilesOf(setting),
         plan: {
