@@ -3,7 +3,7 @@ import { connect } from '../../runtime/client.ts';
 import { parseAddress } from '../../transports/address.ts';
 import type { Address, Transport } from '../../transports/transport.ts';
 import { EchoControl, EchoPool } from '../servers/echo-protocol.ts';
-import { processFigures } from '../servers/process-figures.ts';
+import { WatchedProcess } from '../servers/process-figures.ts';
 import { clientTransport } from './client-transport.ts';
 import { Load } from './load.ts';
 import type { GeneratorPlan, Language, ServerFigures } from './plan.ts';
@@ -64,6 +64,8 @@ export class Servers {
   readonly makePool: MakePool;
   readonly #plan: ServersPlan;
   readonly #acquaintances: readonly Acquaintance[];
+  /** Undefined where the servers are asked themselves. */
+  readonly #processes: readonly WatchedProcess[] | undefined;
 
   constructor(plan: ServersPlan, transport: Transport, all: readonly Acquaintance[]) {
     this.transport = transport;
@@ -71,12 +73,12 @@ export class Servers {
     this.makePool = makePools[plan.language];
     this.#plan = plan;
     this.#acquaintances = all;
+    this.#processes = plan.pids?.map((pid) => new WatchedProcess(pid));
   }
 
   /** What all of them have used together. Rejects when one of them does not tell. */
   readonly figures = async (): Promise<ServerFigures> => {
-    const { pids } = this.#plan;
-    const all = pids === undefined ? await this.#ask() : pids.map(processFigures);
+    const all = this.#processes?.map((one) => one.figures()) ?? (await this.#ask());
     const sum = (name: keyof ServerFigures): number => all.reduce((total, one) => total + one[name], 0);
     return {
       cpuUserMicros: sum('cpuUserMicros'),

@@ -2,10 +2,11 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { afterAll, expect, test } from 'vitest';
 import { readReport } from '../../bench/results/validate.ts';
 import { unpinned } from '../../bench/servers/pinning.ts';
-import { processFigures, whyNoProcessFigures } from '../../bench/servers/process-figures.ts';
+import { WatchedProcess, whyNoProcessFigures } from '../../bench/servers/process-figures.ts';
 import { PEER_NAMES, type PeerName } from '../../bench/suites/peers/peer-names.ts';
 import { findPeers, startPeer } from '../../bench/suites/peers/peer-server.ts';
 import type { PeersReport } from '../../bench/suites/peers/peers.ts';
@@ -65,7 +66,7 @@ test.skipIf(reason !== '')(`a store is ended by its process id, and its folder r
     const needs = { keys: 10, valueBytes: 100, connections: 1 };
     const controller = new AbortController();
     const peer = await startPeer(name, needs, { signal: controller.signal, pinning: unpinned });
-    expect(processFigures(peer.pid).peakResidentBytes).toBeGreaterThan(0);
+    expect(new WatchedProcess(peer.pid).figures().peakResidentBytes).toBeGreaterThan(0);
     expect(leftovers(name).length).toBeGreaterThan(before.length);
     await peer[Symbol.asyncDispose]();
     expect(existsSync(`/proc/${peer.pid}`)).toBe(false);
@@ -77,10 +78,28 @@ test.skipIf(whyNoProcessFigures() !== undefined)('what /proc tells of a process 
   const endMs = performance.now() + 200;
   while (performance.now() < endMs);
   const { user, system } = process.cpuUsage();
-  const { cpuUserMicros, cpuSystemMicros, peakResidentBytes } = processFigures(process.pid);
+  const { cpuUserMicros, cpuSystemMicros, peakResidentBytes } = new WatchedProcess(process.pid).figures();
   const told = cpuUserMicros + cpuSystemMicros;
   // Threads that have ended count only in what the process tells of itself; the clock of /proc is up to a tick behind.
   expect(told).toBeLessThan((user + system) * 1.1 + 50_000);
   expect(told).toBeGreaterThan(50_000);
   expect(peakResidentBytes).toBeGreaterThan(10 * 1024 * 1024);
+});
+
+test.skipIf(whyNoProcessFigures() !== undefined)('a thread that ends takes none of its CPU time with it', async () => {
+  const watched = new WatchedProcess(process.pid);
+  const total = (): number => {
+    const { cpuUserMicros, cpuSystemMicros } = watched.figures();
+    return cpuUserMicros + cpuSystemMicros;
+  };
+  // Busy, then still there, until it is ended.
+  const script = `const endMs = performance.now() + 300;
+    while (performance.now() < endMs);
+    require('node:worker_threads').parentPort.postMessage('done');
+    setInterval(() => {}, 1000);`;
+  const worker = new Worker(script, { eval: true });
+  await new Promise((resolve) => worker.once('message', resolve));
+  const before = total();
+  await worker.terminate();
+  expect(total()).toBeGreaterThanOrEqual(before);
 });
