@@ -1,4 +1,4 @@
-/** Whether two cells of a report differ, by the rule of `bench compare`. */
+/** Whether two cells of a report differ, by the rule for pairs. */
 import { judgeRatios, type Verdict } from '../results/compare.ts';
 import { cellKey, type Report, type ReportCell } from '../results/report.ts';
 import { kindOf } from './figures.ts';
@@ -25,7 +25,7 @@ export function comparerOf({ rounds }: Report): Compare {
     const [ofA, ofB] = [a, b].map(({ dimensions }) => byCell.get(cellKey(dimensions)));
     const ratios = [...(ofA ?? [])].flatMap(([round, { [figure]: valueA }]) => {
       const valueB = ofB?.get(round)?.[figure];
-      return valueA === undefined || valueB === undefined || valueA <= 0 ? [] : [valueB / valueA];
+      return valueA === undefined || valueB === undefined || valueA <= 0 || valueB <= 0 ? [] : [valueB / valueA];
     });
     if (ratios.length > 0) return judgeRatios(ratios);
     return { ratio: b.figures[figure]!.median / a.figures[figure]!.median, verdict: 'too few rounds' };

@@ -76,6 +76,21 @@ export function bootstrapInterval(statistic: (draw: Draw) => number, confidence 
   };
 }
 
+/**
+ * What Student's distribution with so many degrees of freedom has where the normal one has `z`: the first terms of a series
+ * (Abramowitz and Stegun, "Handbook of Mathematical Functions", 1964, 26.7.5). From 4 degrees of freedom on it is right to 0.3 %
+ * for a `z` of 2.6.
+ */
+export function studentQuantile(z: number, degreesOfFreedom: number): number {
+  const terms = [
+    (z ** 3 + z) / 4,
+    (5 * z ** 5 + 16 * z ** 3 + 3 * z) / 96,
+    (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / 384,
+    (79 * z ** 9 + 776 * z ** 7 + 1482 * z ** 5 - 1920 * z ** 3 - 945 * z) / 92_160,
+  ];
+  return terms.reduce((sum, term, at) => sum + term / degreesOfFreedom ** (at + 1), z);
+}
+
 /** Each figure of several measurements, summarized by its name. All of them have the same figures. */
 export function summarizeFigures(
   measurements: readonly Readonly<Record<string, number>>[],

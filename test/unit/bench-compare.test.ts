@@ -94,6 +94,42 @@ describe('two series', () => {
   });
 });
 
+describe('pairs', () => {
+  const RUNS = 2000;
+
+  /** Of one round: normally distributed logarithms, and some rounds in which something else took the machine. */
+  function* rounds(random: Random, deviation: number, disturbed: number): Generator<number> {
+    for (;;) {
+      const normal = Math.sqrt(-2 * Math.log(1 - random.fraction())) * Math.cos(2 * Math.PI * random.fraction());
+      yield Math.exp(deviation * normal) * (random.fraction() < disturbed ? 1 + 4 * random.fraction() : 1);
+    }
+  }
+
+  /** How often B, which takes `factor` times as long, is called another than A. */
+  function found(count: number, factor: number, deviation: number, disturbed = 0): number {
+    const measured = rounds(new Random(17), deviation, disturbed);
+    const next = (): number => measured.next().value!;
+    const verdicts = Array.from(
+      { length: RUNS },
+      () => judgeRatios(Array.from({ length: count }, () => (factor * next()) / next())).verdict,
+    );
+    return verdicts.filter((verdict) => verdict !== 'no difference').length / RUNS;
+  }
+
+  test.each([5, 7, 11, 20])('of the same thing differ in about one of a hundred, by %i rounds', (count) => {
+    for (const deviation of [0.05, 0.1, 0.3]) {
+      expect(found(count, 1, deviation)).toBeLessThan(0.015);
+      expect(found(count, 1, deviation, 0.1)).toBeLessThan(0.015);
+    }
+  });
+
+  test('a fifth apart are found', () => {
+    expect(found(5, 1.2, 0.03)).toBeGreaterThan(0.95);
+    expect(found(5, 1.2, 0.05)).toBeGreaterThan(0.7);
+    expect(found(7, 1 / 1.2, 0.05)).toBeGreaterThan(0.95);
+  });
+});
+
 describe('reports', () => {
   const cell = (batch: number, cpu: number, ops: number, p99Micros: number) => ({
     dimensions: { runtime: 'bun', batch },

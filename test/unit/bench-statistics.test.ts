@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { LatencyHistogram, mergedPercentiles } from '../../bench/load/latency.ts';
 import { Random } from '../../bench/load/random.ts';
-import { summarize, summarizeFigures } from '../../bench/results/statistics.ts';
+import { studentQuantile, summarize, summarizeFigures } from '../../bench/results/statistics.ts';
 import { formatInterval, formatMicros, formatNumber, renderTable } from '../../bench/results/table.ts';
 
 describe('statistics', () => {
@@ -45,6 +45,19 @@ describe('the bootstrap', () => {
     expect(held / 400).toBeGreaterThan(0.9);
     expect(held / 400).toBeLessThan(0.99);
   });
+});
+
+test("the quantiles of Student's distribution are those of its tables", () => {
+  const tables: readonly (readonly [degreesOfFreedom: number, quantile: number])[] = [
+    [4, 4.6041],
+    [5, 4.0321],
+    [10, 3.1693],
+    [30, 2.75],
+    [1000, 2.5808],
+  ];
+  for (const [degreesOfFreedom, quantile] of tables) {
+    expect(studentQuantile(2.575829, degreesOfFreedom) / quantile).toBeCloseTo(1, 2);
+  }
 });
 
 describe('latency', () => {

@@ -5,7 +5,7 @@
  * In every round each side gets fresh processes, which all live at the same time and are measured in turn, one slice of time
  * after the other: what disturbs the machine for longer than a slice disturbs all sides, and falls out of their ratios.
  *
- * Goal: trying the rule that `compare` decides by, on the machine where it is used.
+ * Goal: trying the rule by which pairs are decided on, on the machine where it is used.
  * Non-goal: figures of the cell; it is measured for as short a time as the question allows.
  */
 import type { Context } from '../../../runtime/command/cli.ts';
