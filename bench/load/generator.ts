@@ -14,6 +14,7 @@ import { PartedLoad } from './parted-load.ts';
 import type { GeneratorEvent, GeneratorPlan } from './plan.ts';
 import type { Pool } from './pool.ts';
 import { openServers } from './servers.ts';
+import { warmUp } from './warm-up.ts';
 import { measureWindow } from './window.ts';
 import { mixed, Values, workloadHash, YCSB_B } from './workload.ts';
 
@@ -30,11 +31,12 @@ async function generate(plan: GeneratorPlan): Promise<void> {
   const load = await PartedLoad.open(servers.parts, { transport: servers.transport, connections, depth });
   tell({ event: 'loaded', seconds: (performance.now() - startMs) / 1000, workload: workloadHash(operations) });
   let pools: readonly Pool[] | undefined;
-  for (const batch of plan.batches) {
+  for (const [at, batch] of plan.batches.entries()) {
     // The same size again gets the same pool: to make one takes a while.
     if (pools?.[0]?.batch !== batch) pools = load.makePools(servers.makePool, operations, batch, values);
     tell({ event: 'ready' });
     await nextOrder();
+    if (at === 0) await warmUp(load, pools);
     const run = load.endless(pools);
     // What the device carries is read at the same two moments as the figures.
     const carried: number[] = [];

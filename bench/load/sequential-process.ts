@@ -27,6 +27,7 @@ import type {
 import { type Check, type Do, keyName, Work } from './sequential-work.ts';
 import { infoFigures } from './server-figures.ts';
 import { storeKeys } from './store-keys.ts';
+import { WARMUP_FRAMES_MIN, WARMUP_SECONDS_MAX } from './warm-up.ts';
 import { LOADED_VERSION } from './workload.ts';
 
 /** While the throughput is measured, the clock is read once in so many operations. */
@@ -55,7 +56,7 @@ async function measureStore(plan: SequentialPlan, { engine }: StoreTarget, work:
   fill(store, plan.keys, work);
   tell({ event: 'stored', seconds: secondsSince(startMs) });
   for (const operation of plan.operations) {
-    loop(work.act(operation, store, both), work.check(operation), plan.warmupSeconds / 2);
+    await warmUp(plan, () => loop(work.act(operation, store, both), work.check(operation), plan.warmupSeconds / 2));
     loopTimed(work.act(operation, store, both), work.check(operation), plan.warmupSeconds / 2, new Timed());
   }
   for (const operation of plan.operations) {
@@ -86,7 +87,9 @@ async function measureServer(plan: SequentialPlan, target: ServerTarget, work: W
   load.close();
   tell({ event: 'stored', seconds: secondsSince(startMs) });
   for (const operation of plan.operations) {
-    await loopAwaiting(work.act(operation, client, bothAwaited), work.check(operation), plan.warmupSeconds / 2);
+    await warmUp(plan, () =>
+      loopAwaiting(work.act(operation, client, bothAwaited), work.check(operation), plan.warmupSeconds / 2),
+    );
     await loopTimedAwaiting(
       work.act(operation, client, bothAwaited),
       work.check(operation),
@@ -168,6 +171,14 @@ async function loopAwaiting(act: Do<Promise<unknown>>, check: Check, seconds: nu
     operations++;
   } while (performance.now() < endMs);
   return { operations, seconds: secondsSince(startMs) };
+}
+
+/** Repeats an operation's loop until it has come to its share of what a warm-up takes, or too much time has passed. */
+async function warmUp({ operations }: SequentialPlan, loopOnce: () => Looped | Promise<Looped>): Promise<void> {
+  const startMs = performance.now();
+  let left = WARMUP_FRAMES_MIN / operations.length;
+  do left -= (await loopOnce()).operations;
+  while (left > 0 && secondsSince(startMs) < WARMUP_SECONDS_MAX);
 }
 
 /** Times that were taken one by one. */

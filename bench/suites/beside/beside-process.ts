@@ -14,6 +14,7 @@ import type { PacedRun } from '../../load/paced-run.ts';
 import type { ServerFigures } from '../../load/plan.ts';
 import { askFor, infoFigures } from '../../load/server-figures.ts';
 import { storeKeys } from '../../load/store-keys.ts';
+import { warmUp } from '../../load/warm-up.ts';
 import { measureWindow } from '../../load/window.ts';
 import { mixed, Values } from '../../load/workload.ts';
 import { nextOrder, runScript, say } from '../../servers/script.ts';
@@ -41,9 +42,10 @@ async function generate(plan: BesidePlan): Promise<void> {
   const client = await connect({ address: plan.address, transport: transport.name, timeoutMs: LEAVE_TIMEOUT_MS });
   const loader = await Load.open({ transport, address, connections: 1, depth: 8 });
   await storeKeys(loader, client, keys, values);
-  loader.close();
   const operations = mixed(poolOperations(batch, VALUE_BYTES, 1 - MIX.readShare), keys, seed, MIX);
   const pool = new FramePool(operations, batch, values);
+  await warmUp(loader, pool);
+  loader.close();
   const load = await Load.open({ transport, address, connections, depth: IN_FLIGHT_MAX });
   say(LOADED);
   for (;;) {

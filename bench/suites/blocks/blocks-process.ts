@@ -12,6 +12,7 @@ import { Load, orFailure, type Run } from '../../load/load.ts';
 import type { ServerFigures } from '../../load/plan.ts';
 import { infoFigures } from '../../load/server-figures.ts';
 import { storeKeys } from '../../load/store-keys.ts';
+import { warmUp } from '../../load/warm-up.ts';
 import { loading, type Operations, READ, Values } from '../../load/workload.ts';
 import { EchoControl, EchoPool } from '../../servers/echo-protocol.ts';
 import { runScript, say } from '../../servers/script.ts';
@@ -35,12 +36,13 @@ async function measureBlocks(plan: BlocksPlan): Promise<void> {
   const subject = await (plan.control ? openControl : openServer)(plan);
   const load = await Load.open({ transport, address, connections: plan.connections, depth: plan.depth });
   const Pool = plan.control ? EchoPool : FramePool;
-  for (const size of plan.sizes) {
+  for (const [at, size] of plan.sizes.entries()) {
     const values = new Values(size);
     await subject.store(load, values);
     const copyBytesPerSecond = measureCopying(size);
     for (const operation of plan.operations) {
       const pool = new Pool(operationsOn(operation, plan.keys), 1, values);
+      if (at === 0) await warmUp(load, pool);
       const measured = await measure(load, pool, plan, subject.figures);
       const measurement: BlockMeasurement = {
         size,

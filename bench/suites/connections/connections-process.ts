@@ -14,6 +14,7 @@ import { REPLY_TIMEOUT_MS } from '../../load/peer.ts';
 import { WARMUP_SHARE } from '../../load/plan.ts';
 import { infoFigures } from '../../load/server-figures.ts';
 import { storeKeys } from '../../load/store-keys.ts';
+import { warmUp } from '../../load/warm-up.ts';
 import { measureWindow } from '../../load/window.ts';
 import { Values, ycsbB } from '../../load/workload.ts';
 import { runScript, say } from '../../servers/script.ts';
@@ -40,6 +41,8 @@ async function measure(plan: ConnectionsPlan): Promise<void> {
   const client = await connect({ address: plan.address, transport: transport.name });
   const loader = await Load.open({ transport, address, connections: 1, depth: 8 });
   await storeKeys(loader, client, KEYS, values);
+  const pool = new FramePool(ycsbB(OPERATIONS, KEYS, plan.seed), 1, values);
+  await warmUp(loader, pool);
   loader.close();
   const { residentBytes } = await infoFigures(client);
 
@@ -50,7 +53,7 @@ async function measure(plan: ConnectionsPlan): Promise<void> {
 
   await load.grow(connections);
   const held = await accepted(client, connections);
-  const run = load.paced(new FramePool(ycsbB(OPERATIONS, KEYS, plan.seed), 1, values), OPERATION_EVERY_MS);
+  const run = load.paced(pool, OPERATION_EVERY_MS);
   const { figures, ...latency } = await measureRun(run, client, plan);
   const answer: ConnectionsAnswer = {
     figures: {

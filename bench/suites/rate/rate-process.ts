@@ -9,6 +9,7 @@ import { Load } from '../../load/load.ts';
 import type { PacedRun } from '../../load/paced-run.ts';
 import type { Pool } from '../../load/pool.ts';
 import { openServers, type Servers } from '../../load/servers.ts';
+import { warmUp } from '../../load/warm-up.ts';
 import { measureWindow } from '../../load/window.ts';
 import { Values, workloadHash, YCSB_B_READ_SHARE, ycsbB } from '../../load/workload.ts';
 import { runScript, say } from '../../servers/script.ts';
@@ -40,6 +41,7 @@ async function generate(plan: RatePlan): Promise<void> {
 /** What a closed loop reaches. Unit: operations per second. */
 async function measureClosed({ transport, address, figures: ask }: Servers, pool: Pool, plan: RatePlan) {
   const load = await Load.open({ transport, address, connections: plan.connections, depth: CLOSED_DEPTH });
+  await warmUp(load, pool);
   const run = load.endless(pool);
   const figures = await measureWindow(run, plan, ask);
   const recorded = { latency: run.latency.encode(), percentiles: run.latency.percentiles() };

@@ -11,14 +11,12 @@ import { Load } from '../../load/load.ts';
 import { Random } from '../../load/random.ts';
 import { infoFigures } from '../../load/server-figures.ts';
 import { storeKeys } from '../../load/store-keys.ts';
+import { WARMUP_FRAMES_MIN, warmUp } from '../../load/warm-up.ts';
 import { type Operations, READ, Values, VERSIONS, YCSB_B_READ_SHARE } from '../../load/workload.ts';
 import { nextOrder, runScript, say } from '../../servers/script.ts';
 import type { Done, Order, RunOrder, SyscallsEvent, SyscallsPlan } from './plan.ts';
 
 const runtime = currentRuntime();
-
-/** Sent before anything is measured, so that the compilers of both sides are done. */
-const WARMUP = { operations: 20_000, order: 'random' } as const;
 
 async function serveOrders(plan: SyscallsPlan): Promise<never> {
   const { address, connections, keys, seed } = plan;
@@ -29,7 +27,7 @@ async function serveOrders(plan: SyscallsPlan): Promise<never> {
   await storeKeys(load, client, keys, values);
   const poolOf = ({ operations, order }: Pick<RunOrder, 'operations' | 'order'>): FramePool =>
     new FramePool(operationsIn(order, operations, keys, seed), 1, values);
-  await load.once(poolOf(WARMUP));
+  await warmUp(load, poolOf({ operations: WARMUP_FRAMES_MIN, order: 'random' }));
   tell({ event: 'loaded' });
   for (;;) {
     const order = JSON.parse(await nextOrder()) as RunOrder;

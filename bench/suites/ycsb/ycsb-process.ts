@@ -13,6 +13,7 @@ import { REPLY_TIMEOUT_MS, WATCH_INTERVAL_MS } from '../../load/peer.ts';
 import type { WindowFigures } from '../../load/plan.ts';
 import { infoFigures } from '../../load/server-figures.ts';
 import { assertCount } from '../../load/store-keys.ts';
+import { untilWarm } from '../../load/warm-up.ts';
 import { figuresBetween, type Moment, takeMoment } from '../../load/window.ts';
 import { LOADED_VERSION } from '../../load/workload.ts';
 import { runScript, say } from '../../servers/script.ts';
@@ -77,6 +78,10 @@ async function run(
     ({ operation, record }) => {
       if (operation === 'insert') draw.inserted(record);
     },
+  );
+  await orFailure(
+    phase,
+    untilWarm(() => phase.operationsDone),
   );
   await orFailure(phase, sleep(warmupSeconds * 1000));
   const before = await orFailure(phase, momentOf(phase, client));
