@@ -11,21 +11,12 @@ import { SEGMENT_HEADER_BYTES } from '../../core/log/format.ts';
 import { Log, type LogBatch, type LogSegment } from '../../core/log/log.ts';
 import { type Recovered, recover } from '../../core/log/recovery.ts';
 import { type PreparedSegment, prepareSegment } from '../../core/log/segments.ts';
-import type { SnapshotPosition } from '../../core/log/snapshot-format.ts';
-import type { SnapshotFile } from '../../core/log/snapshot-write.ts';
 import type { FileWriter } from '../../transports/transport.ts';
 import { DirectoryDisk } from '../disk/directory.ts';
 import { RingCommitFile } from './commit-file.ts';
+import { Compactor } from './compactor.ts';
 import type { LogKeeper } from './keeper.ts';
-
-/** Pause before the state is written anew after a failure, or before something else is tried again; it doubles. Unit: milliseconds. */
-const RETRY_FIRST_MS = 100;
-
-/** Longest pause. Unit: milliseconds. */
-const RETRY_MAX_MS = 10_000;
-
-/** After so long without a failure the pauses begin with the first again: a disk that fails again and again is left in peace. */
-const CALM_MS = 60_000;
+import { Pauses } from './pauses.ts';
 
 /** What can be done about damage. */
 const REPAIR_HINT = '; `ringkv repair` tells what of the log would be lost if it were cut there';
@@ -78,23 +69,9 @@ export class ShardLog implements LogUpkeep {
   /** The greatest index of a segment that was asked for. */
   #lastIndex: number;
   #isPreparing = false;
-  /** Of the segments that have ended since the last snapshot. */
-  #endedBytes: number;
-  #lastSnapshot: SnapshotFile | undefined;
-  #lastSnapshotMs: number;
-  /** The last segment that has ended. */
-  #endedIndex: number;
-  /** A snapshot is to be made of everything up to now. */
-  #isSnapshotDue = false;
-  /** Where the snapshot is to end, in another segment than the log has gone on in; undefined when none is being made. */
-  #cut: SnapshotPosition | undefined;
-  #isCompacting = false;
-  #snapshots = 0;
-  /** What was tried and failed is not tried again before this. */
-  #nextTryMs = 0;
-  #retryMs = RETRY_FIRST_MS;
-  /** When something failed last, or what it had led to ended. */
-  #troubleMs = 0;
+  readonly #preparePauses: Pauses;
+  readonly #compactor: Compactor;
+  readonly #startOverPauses: Pauses;
   #retry: NodeJS.Timeout | undefined;
   #isClosed = false;
   /** The last attempt to write the whole state anew. Never rejects. */
@@ -142,10 +119,10 @@ export class ShardLog implements LogUpkeep {
       tornBytes: recovered.torn?.bytes ?? 0,
     };
     this.#lastIndex = segment.index;
-    this.#endedIndex = segment.index - 1;
-    this.#endedBytes = recovered.logBytes;
-    this.#lastSnapshot = recovered.snapshot;
-    this.#lastSnapshotMs = surroundings.elapsed();
+    this.#preparePauses = new Pauses(surroundings.elapsed);
+    this.#startOverPauses = new Pauses(surroundings.elapsed);
+    const report = (line: string): void => this.#report(line);
+    this.#compactor = new Compactor(settings, { ...surroundings, report }, recovered);
     this.#log = new Log(this.#open(segment), recovered.position, this.#disk.crc32);
     this.committer = new Committer(this.#log, settings.fsync);
     this.committer.upkeep = this;
@@ -164,25 +141,17 @@ export class ShardLog implements LogUpkeep {
 
   /** Makes a snapshot of everything up to now, in the background. */
   snapshot(): void {
-    this.#isSnapshotDue = true;
+    this.#compactor.request();
     this.#upkeep();
   }
 
-  segmentEnded({ segment, offset, bytes }: LogBatch): void {
-    this.#endedIndex = segment.index;
-    this.#endedBytes += offset + bytes.length;
-    this.#compactWhenEnded();
+  segmentEnded(batch: LogBatch): void {
+    this.#compactor.segmentEnded(batch);
     this.#upkeep();
   }
 
   tick(): void {
-    const nowMs = this.#surroundings.elapsed();
-    const { maxLogBytes, snapshotEveryMs } = this.#settings;
-    const isOld = snapshotEveryMs > 0 && nowMs - this.#lastSnapshotMs >= snapshotEveryMs;
-    if (isOld) this.#lastSnapshotMs = nowMs;
-    // What is too long already gets shorter with the snapshot that is being made.
-    const isLong = this.#cut === undefined && this.#bytes > maxLogBytes;
-    if (isOld || isLong) this.#isSnapshotDue = true;
+    this.#compactor.requestIfDue(this.#bytes);
     this.#upkeep();
   }
 
@@ -196,9 +165,7 @@ export class ShardLog implements LogUpkeep {
   info(): Readonly<Record<string, string | number>> {
     return {
       logFileBytes: this.#bytes,
-      snapshots: this.#snapshots,
-      snapshotBytes: this.#lastSnapshot?.bytes ?? 0,
-      snapshotIsRunning: this.#isCompacting ? 1 : 0,
+      ...this.#compactor.info(),
       ...this.#recovery,
     };
   }
@@ -214,7 +181,7 @@ export class ShardLog implements LogUpkeep {
 
   /** Bytes of the log that the last snapshot does not have. */
   get #bytes(): number {
-    return this.#endedBytes + this.#log.segmentBytes;
+    return this.#compactor.endedBytes + this.#log.segmentBytes;
   }
 
   #open(segment: PreparedSegment): LogSegment {
@@ -226,14 +193,13 @@ export class ShardLog implements LogUpkeep {
   /** Does what is due, as far as it can be done now. */
   #upkeep(): void {
     if (this.#isClosed || this.committer.failure !== undefined) return;
-    if (this.#surroundings.elapsed() < this.#nextTryMs) return;
-    this.#prepareNext();
+    if (this.#preparePauses.areOver) this.#prepareNext();
     // It waits for the next segment to be prepared, if this one has records.
-    if (!this.#isSnapshotDue || this.#cut !== undefined || !this.#log.endSegment()) return;
-    this.#isSnapshotDue = false;
-    this.#cut = { ...this.#log.position, nextSegment: this.#log.segment.index };
-    this.committer.commit();
-    this.#compactWhenEnded();
+    if (this.#compactor.needsCut && this.#log.endSegment()) {
+      this.#compactor.cut({ ...this.#log.position, nextSegment: this.#log.segment.index });
+      this.committer.commit();
+    }
+    this.#compactor.run();
   }
 
   #prepareNext(): void {
@@ -250,83 +216,35 @@ export class ShardLog implements LogUpkeep {
           return;
         }
         log.addSegment(segment);
-        this.#succeeded();
         this.#upkeep();
       },
       (error: Error) => {
         this.#isPreparing = false;
         this.#lastIndex--;
-        this.#postpone(`no further segment could be prepared in ${this.#disk.path}`, error);
+        const pauseMs = this.#preparePauses.begin();
+        this.#report(
+          `no further segment could be prepared in ${this.#disk.path}, which is tried again in ${pauseMs} ms: ${error.message}`,
+        );
       },
     );
   }
 
-  #compactWhenEnded(): void {
-    const cut = this.#cut;
-    if (cut === undefined || this.#isCompacting || this.#endedIndex < cut.nextSegment - 1) return;
-    const endedBytes = this.#endedBytes;
-    if (endedBytes === 0) {
-      this.#cut = undefined;
-      return;
-    }
-    this.#isCompacting = true;
-    this.#surroundings.keeper.compact(cut).then(
-      (snapshot) => {
-        this.#isCompacting = false;
-        this.#cut = undefined;
-        this.#endedBytes -= endedBytes;
-        this.#snapshotMade(snapshot);
-        this.#succeeded();
-      },
-      (error: Error) => {
-        this.#isCompacting = false;
-        this.#cut = undefined;
-        this.#isSnapshotDue = true;
-        this.#postpone(`no snapshot could be made of ${this.#disk.path}`, error);
-      },
-    );
-  }
-
-  #snapshotMade(snapshot: SnapshotFile): void {
-    this.#lastSnapshot = snapshot;
-    this.#lastSnapshotMs = this.#surroundings.elapsed();
-    this.#snapshots++;
-  }
-
-  /** Nothing is lost by it, so it is tried again after a while. */
-  #postpone(what: string, error: Error): void {
-    if (this.#isClosed) return;
-    const pauseMs = this.#pauseMs();
-    this.#surroundings.report(`${what}, which is tried again in ${pauseMs} ms: ${error.message}`);
-    this.#nextTryMs = this.#surroundings.elapsed() + pauseMs;
-  }
-
-  /** How long to wait after a failure. */
-  #pauseMs(): number {
-    const nowMs = this.#surroundings.elapsed();
-    if (nowMs - this.#troubleMs > CALM_MS) this.#retryMs = RETRY_FIRST_MS;
-    this.#troubleMs = nowMs;
-    const pauseMs = this.#retryMs;
-    this.#retryMs = Math.min(pauseMs * 2, RETRY_MAX_MS);
-    return pauseMs;
-  }
-
-  #succeeded(): void {
-    this.#nextTryMs = 0;
+  #report(line: string): void {
+    if (!this.#isClosed) this.#surroundings.report(line);
   }
 
   #startOverLater(): void {
     if (this.#isClosed) return;
     this.#retry = setTimeout(() => {
       this.#startingOver = this.#startOver();
-    }, this.#pauseMs());
+    }, this.#startOverPauses.begin());
   }
 
   /** Writes the whole state to new files, and goes on in them: what became of the old ones does not matter then. */
   async #startOver(): Promise<void> {
     const { engine, elapsed, report } = this.#surroundings;
     // A segment is being prepared, or old files are being read: their directory is another's for that long.
-    if (this.#isPreparing || this.#isCompacting) {
+    if (this.#isPreparing || this.#compactor.isRunning) {
       this.#startOverLater();
       return;
     }
@@ -340,15 +258,9 @@ export class ShardLog implements LogUpkeep {
       });
       if (this.#isClosed) return;
       this.#lastIndex = segment.index;
-      this.#endedIndex = segment.index - 1;
       this.#log = new Log(this.#open(segment), position, this.#disk.crc32);
-      this.#endedBytes = 0;
-      this.#troubleMs = elapsed();
-      // What was to be in a snapshot is in this one.
-      this.#cut = undefined;
-      this.#isSnapshotDue = false;
-      this.#snapshotMade(snapshot);
-      this.#succeeded();
+      this.#compactor.replace(snapshot);
+      this.#startOverPauses.calm();
       this.committer.goOn(this.#log);
       report(
         `the log in ${this.#disk.path} goes on: everything was written anew in ${Math.round(elapsed() - startMs)} ms`,
@@ -356,7 +268,7 @@ export class ShardLog implements LogUpkeep {
       this.#prepareNext();
     } catch (error) {
       // The first failure was told of, and INFO says that the shard only reads.
-      if (this.#retryMs >= RETRY_MAX_MS)
+      if (this.#startOverPauses.areLongest)
         report(`the log in ${this.#disk.path} can't be written anew: ${String(error)}`);
       this.#startOverLater();
     } finally {

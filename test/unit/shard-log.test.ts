@@ -112,6 +112,79 @@ test('a log that has grown is compacted once, whatever is written meanwhile', as
   expect(compactions.length).toBe(1);
 });
 
+// The disk was filled with segments, each closed with the one record that came between two attempts.
+test('a snapshot that can not be made is tried again up to the same record, and closes no further segment', async () => {
+  let nowMs = 1_000_000;
+  let isFull = true;
+  const cuts: unknown[] = [];
+  const { directory, log, set, tick, snapshots } = await start(
+    (keeper) => ({
+      async compact(position) {
+        cuts.push(position);
+        if (isFull) throw new Error('ENOSPC');
+        return keeper.compact(position);
+      },
+    }),
+    () => nowMs,
+  );
+  set(10);
+  log.snapshot();
+  for (let attempts = 1; attempts <= 6; attempts++) {
+    await expect
+      .poll(
+        () => {
+          tick();
+          return cuts.length;
+        },
+        { timeout: 30_000 },
+      )
+      .toBe(attempts);
+    set(10);
+    nowMs += 10_000;
+  }
+  expect(new Set(cuts.map((cut) => JSON.stringify(cut))).size).toBe(1);
+  // The one that was closed, the one in use, and the next.
+  expect(readdirSync(directory).filter((name) => name.endsWith('.log')).length).toBeLessThanOrEqual(3);
+  isFull = false;
+  await snapshots(1);
+  // What was written since is still in the log, and the next snapshot has it.
+  expect(log.info().logFileBytes).toBeGreaterThan(6 * 10);
+  log.snapshot();
+  await snapshots(2);
+  expect(log.info().logFileBytes).toBe(0);
+});
+
+test('a segment that could be prepared does not end the pause after a snapshot that could not be made', async () => {
+  let goOn!: () => void;
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  let prepared = 0;
+  let attempts = 0;
+  const { log, lines, set, tick } = await start(
+    (keeper) => ({
+      async prepare(index) {
+        if (index === 3) await held;
+        return keeper.prepare(index).finally(() => prepared++);
+      },
+      async compact() {
+        attempts++;
+        throw new Error('ENOSPC');
+      },
+    }),
+    () => 1_000_000,
+  );
+  await expect.poll(() => prepared, { timeout: 30_000 }).toBe(1);
+  set(10);
+  log.snapshot();
+  await expect.poll(() => lines, { timeout: 30_000 }).toEqual([expect.stringMatching(/no snapshot could be made/)]);
+  tick();
+  goOn();
+  await expect.poll(() => prepared, { timeout: 30_000 }).toBe(2);
+  tick();
+  expect(attempts).toBe(1);
+});
+
 test('after a failure in the segment that a snapshot waited for, snapshots are made again', async () => {
   const { log, committer, lines, set, snapshots } = await start();
   const transport = failing();
