@@ -91,8 +91,3 @@ export async function removeBefore(
   }
   await disk.syncDirectory();
 }
-
-/** Removes the spare files. No segment MUST be prepared meanwhile. */
-export async function removeSpares(disk: Disk): Promise<void> {
-  for (const { name, kind } of await listFiles(disk)) if (kind === 'spare') await disk.remove(name);
-}

@@ -9,7 +9,7 @@ import type { LogPosition } from './log.ts';
 import { type LogContent, readLog } from './read-log.ts';
 import type { LogEnd } from './records.ts';
 import { replayBody, replayPayload } from './replay.ts';
-import { closing, type LogFile, writeAside } from './segments.ts';
+import { closing, type LogFile, removeAll, writeAside } from './segments.ts';
 import type { SnapshotFile } from './snapshot-write.ts';
 
 /** The end of a log that was cut off: it was being written when the power went, and was not known to be durable. */
@@ -49,6 +49,8 @@ export interface Recovered {
  */
 export async function recover(disk: Disk, engine: Engine): Promise<Recovered> {
   const { snapshot, damagedSnapshot, end } = await replayLog(disk, engine);
+  // A server that was killed may have left as many bytes as it had data, which a full disk has no room for.
+  await removeAll(disk, 'tmp');
   const torn = end.segment && (await closeLog(disk, end.segment, end));
   const last = end.segment?.index ?? (snapshot?.nextSegment ?? 1) - 1;
   return {

@@ -36,6 +36,11 @@ export async function listFiles(disk: Disk): Promise<LogFile[]> {
   return files.sort((a, b) => a.index - b.index);
 }
 
+/** Removes all files of some kinds. None of them MUST be in use. */
+export async function removeAll(disk: Disk, ...kinds: readonly FileKind[]): Promise<void> {
+  for (const { name, kind } of await listFiles(disk)) if (kinds.includes(kind)) await disk.remove(name);
+}
+
 /** A segment that lies ready on the disk, to be opened under `name`. */
 export interface PreparedSegment {
   readonly name: string;

@@ -4,7 +4,7 @@ import { Reader, readError, Writer } from '../msgpack.ts';
 import { FRAME_HEADER_BYTES, Op } from '../protocol.ts';
 import type { Crc32, Disk, DiskFile } from './disk.ts';
 import { viewOn } from './format.ts';
-import { closing, fileName, orRemoved } from './segments.ts';
+import { closing, fileName, orRemoved, removeAll } from './segments.ts';
 import {
   encodeBlockHeader,
   encodeSnapshotHeader,
@@ -25,8 +25,7 @@ export interface SnapshotFile extends SnapshotPosition {
 
 /**
  * Writes a snapshot of all that `engine` holds, which must not change meanwhile, and makes it durable under its name. Between
- * its writes, others run. Throws what the disk throws; then nothing is left of it, if the disk allows
- * that.
+ * its writes, others run. One at a time. Throws what the disk throws; then nothing is left of it, if the disk allows that.
  */
 export async function writeSnapshot(
   disk: Disk,
@@ -36,7 +35,8 @@ export async function writeSnapshot(
 ): Promise<SnapshotFile> {
   const name = fileName(position.nextSegment, 'snapshot');
   const temporary = fileName(position.nextSegment, 'tmp');
-  if ((await disk.list()).includes(temporary)) await disk.remove(temporary);
+  // What a thread that ended has left of another one would take the room of this one.
+  await removeAll(disk, 'tmp');
   const writing = closing(await disk.open(temporary, { create: true }), async (file) => {
     const writer = new SnapshotWriter(file, position, engine.redoTimeMs, disk.crc32);
     for (const body of setsOf(engine, engine.redoTimeMs, beforeRead)) await writer.block(body);

@@ -4,8 +4,7 @@
  */
 import { join } from 'node:path';
 import type { EngineName } from '../../core/engine/engine.ts';
-import { removeSpares } from '../../core/log/compaction.ts';
-import { type PreparedSegment, prepareSegment } from '../../core/log/segments.ts';
+import { type PreparedSegment, prepareSegment, removeAll } from '../../core/log/segments.ts';
 import type { SnapshotPosition } from '../../core/log/snapshot-format.ts';
 import type { SnapshotFile } from '../../core/log/snapshot-write.ts';
 import type { SlotRange } from '../../core/slots.ts';
@@ -87,7 +86,7 @@ export class DirectoryKeeper implements LogKeeper {
           const { message } = report;
           const refuse = (): void => reject(new Error(message));
           // On a full disk its next attempt needs the space of spare files more than the log does.
-          this.#inTurn(() => removeSpares(this.#disk)).then(refuse, refuse);
+          this.#inTurn(() => removeAll(this.#disk, 'spare')).then(refuse, refuse);
         },
       });
     });

@@ -2,8 +2,10 @@
 import { expect, test } from 'vitest';
 import { createMapEngine } from '../../core/engine/map.ts';
 import { compact, startOver } from '../../core/log/compaction.ts';
+import type { Disk } from '../../core/log/disk.ts';
 import { SEGMENT_HEADER_BYTES } from '../../core/log/format.ts';
-import { prepareSegment } from '../../core/log/segments.ts';
+import { recover } from '../../core/log/recovery.ts';
+import { fileName, prepareSegment } from '../../core/log/segments.ts';
 import { writeSnapshot } from '../../core/log/snapshot-write.ts';
 import { Random } from '../support/random.ts';
 import { DiskFault, SimulatedMachine } from '../support/simulated-disk.ts';
@@ -40,6 +42,16 @@ test('of the segments that are given up after a failure none is used again', asy
   const options = { segmentBytes: SEGMENT_BYTES };
   const { segment, snapshot } = await startOver(disk, createMapEngine({ redo: true }), POSITION, 3, options);
   expect((await disk.list()).sort()).toEqual([segment.name, snapshot.name]);
+});
+
+test.each([
+  ['start', (disk: Disk) => recover(disk, createMapEngine({ redo: true }))],
+  ['snapshot', (disk: Disk) => writeSnapshot(disk, createMapEngine({ redo: true }), { ...POSITION, nextSegment: 9 })],
+])('a %s removes what interrupted snapshots have left', async (_, begin) => {
+  const machine = new SimulatedMachine(new Random(1));
+  for (const index of [3, 5]) machine.put(fileName(index, 'tmp'), new Uint8Array(1000));
+  await begin(machine.disk);
+  expect((await machine.disk.list()).filter((name) => name.endsWith('.tmp'))).toEqual([]);
 });
 
 test('the segments that a snapshot has made useless are used again', async () => {
