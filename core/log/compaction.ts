@@ -8,7 +8,7 @@ import { BrokenChainError } from './errors.ts';
 import type { LogPosition } from './log.ts';
 import type { LogEnd } from './records.ts';
 import { replayLog } from './recovery.ts';
-import { fileBytes, fileName, listFiles, type PreparedSegment, prepareSegment } from './segments.ts';
+import { fileBytes, fileName, listFiles, type PreparedSegment, prepareSegment, removeAll } from './segments.ts';
 import type { SnapshotPosition } from './snapshot-format.ts';
 import { type SnapshotFile, writeSnapshot } from './snapshot-write.ts';
 
@@ -61,11 +61,17 @@ export async function startOver(
   index: number,
   { segmentBytes, beforeRead }: StartOverOptions = {},
 ): Promise<{ readonly segment: PreparedSegment; readonly snapshot: SnapshotFile }> {
-  const segment = await prepareSegment(disk, index, segmentBytes);
-  const snapshot = await writeSnapshot(disk, engine, { ...position, nextSegment: index }, beforeRead);
-  // Of the files that it replaces one has failed, and is not to be used again.
-  await removeBefore(disk, index, { sparesMax: 0 });
-  return { segment, snapshot };
+  try {
+    const segment = await prepareSegment(disk, index, segmentBytes);
+    const snapshot = await writeSnapshot(disk, engine, { ...position, nextSegment: index }, beforeRead);
+    // Of the files that it replaces one has failed, and is not to be used again.
+    await removeBefore(disk, index, { sparesMax: 0 });
+    return { segment, snapshot };
+  } catch (error) {
+    // On a full disk the next attempt needs their space.
+    await removeAll(disk, 'spare', 'tmp').catch(() => {});
+    throw error;
+  }
 }
 
 /**

@@ -17,7 +17,12 @@ export class StoppedError extends Error {
 /** What the disk answers when a test lets something fail. */
 export class DiskFault extends Error {
   override readonly name = 'DiskFault';
-  readonly code = 'EIO';
+  readonly code: string;
+
+  constructor(message: string, code = 'EIO') {
+    super(message);
+    this.code = code;
+  }
 }
 
 /** A write or a change of length that was not synced yet. */
@@ -91,6 +96,8 @@ export class SimulatedMachine {
   #unsyncedNames: Map<string, Inode>[] = [];
   /** How probable it is that a write or a sync of a file fails. */
   faultProbability = 0;
+  /** How long all files together may become. Unit: bytes. */
+  capacityBytes = Infinity;
   disk: SimulatedDisk;
 
   constructor(random: Random, bugs: PlantedBugs = {}) {
@@ -162,6 +169,11 @@ export class SimulatedMachine {
   }
 
   write(inode: Inode, offset: number, bytes: Uint8Array): Error | undefined {
+    const room = inode.live.length + this.#freeBytes() - offset;
+    if (room < bytes.length) {
+      if (room > 0) inode.change({ offset, bytes: bytes.slice(0, room) });
+      return new DiskFault('the disk is full', 'ENOSPC');
+    }
     if (!this.#failsNow()) {
       inode.change({ offset, bytes: bytes.slice() });
       return undefined;
@@ -179,6 +191,13 @@ export class SimulatedMachine {
     }
     inode.settle(this.#random);
     return new DiskFault('a sync failed');
+  }
+
+  #freeBytes(): number {
+    if (this.capacityBytes === Infinity) return Infinity;
+    let usedBytes = 0;
+    for (const { live } of this.#names.values()) usedBytes += live.length;
+    return Math.max(0, this.capacityBytes - usedBytes);
   }
 
   #failsNow(): boolean {

@@ -7,6 +7,9 @@ import { SEGMENT_HEADER_BYTES } from '../../core/log/format.ts';
 import { recover } from '../../core/log/recovery.ts';
 import { fileName, prepareSegment } from '../../core/log/segments.ts';
 import { writeSnapshot } from '../../core/log/snapshot-write.ts';
+import { Op } from '../../core/protocol.ts';
+import { array, encode } from '../support/bytes.ts';
+import { run } from '../support/log-files.ts';
 import { Random } from '../support/random.ts';
 import { DiskFault, SimulatedMachine } from '../support/simulated-disk.ts';
 
@@ -42,6 +45,20 @@ test('of the segments that are given up after a failure none is used again', asy
   const options = { segmentBytes: SEGMENT_BYTES };
   const { segment, snapshot } = await startOver(disk, createMapEngine({ redo: true }), POSITION, 3, options);
   expect((await disk.list()).sort()).toEqual([segment.name, snapshot.name]);
+});
+
+// It stayed read-only beside a gigabyte of them.
+test.each(['spare', 'tmp'] as const)('a state that is written anew takes the room of .%s files', async (kind) => {
+  const machine = new SimulatedMachine(new Random(1));
+  const engine = createMapEngine({ redo: true });
+  run(engine, array([encode([Op.SET, 'k', new Uint8Array(SEGMENT_BYTES / 2)])]), 1000);
+  await prepareSegment(machine.disk, 1, SEGMENT_BYTES);
+  for (const index of [2, 3]) machine.put(fileName(index, kind), new Uint8Array(SEGMENT_BYTES));
+  machine.capacityBytes = 3 * SEGMENT_BYTES;
+  const again = () => startOver(machine.disk, engine, POSITION, 4, { segmentBytes: SEGMENT_BYTES });
+  await expect(again()).rejects.toMatchObject({ code: 'ENOSPC' });
+  const { segment, snapshot } = await again();
+  expect((await machine.disk.list()).sort()).toEqual([segment.name, snapshot.name]);
 });
 
 test.each([
