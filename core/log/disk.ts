@@ -60,3 +60,8 @@ export interface CommitFile {
   /** To be called once, when no commit is under way. */
   close(): void;
 }
+
+/** Whether a disk has thrown because it is full: with the system's code for that. */
+export function isDiskFull(error: unknown): boolean {
+  return (error as { code?: unknown } | undefined)?.code === 'ENOSPC';
+}

@@ -3,7 +3,7 @@
  * engine, as they were executed when they were new; then the log is closed where it ends, and goes on in another segment.
  */
 import type { Engine } from '../engine/engine.ts';
-import type { Disk } from './disk.ts';
+import { type Disk, isDiskFull } from './disk.ts';
 import type { LogError } from './errors.ts';
 import type { LogPosition } from './log.ts';
 import { type LogContent, readLog } from './read-log.ts';
@@ -20,8 +20,8 @@ export interface TornTail {
   readonly bytes: number;
   /** Records in it that were whole. */
   readonly records: number;
-  /** The file it is kept in, for whoever wants to look. */
-  readonly keptAs: string;
+  /** The file it is kept in, for whoever wants to look; undefined when the disk was too full for it. */
+  readonly keptAs: string | undefined;
 }
 
 /** What recovery found. */
@@ -81,7 +81,7 @@ export function replayLog(disk: Disk, engine: Engine, before = Infinity): Promis
 
 /**
  * Ends a segment where its whole records end, and makes that durable. What lies behind is kept aside, if it was written in
- * this use of the file.
+ * this use of the file and there is space for it.
  */
 async function closeLog(disk: Disk, segment: LogFile, end: LogEnd): Promise<TornTail | undefined> {
   const { offset, unsyncedOffset, tear } = end;
@@ -91,7 +91,7 @@ async function closeLog(disk: Disk, segment: LogFile, end: LogEnd): Promise<Torn
       const { bytes, records } = tear;
       const tail = new Uint8Array(bytes);
       const length = await file.read(offset, tail);
-      const keptAs = await writeAside(disk, segment.index, tail.subarray(0, length));
+      const keptAs = await writeAside(disk, segment.index, tail.subarray(0, length)).catch(undefinedIfFull);
       torn = { bytes, records, file: segment.name, offset, keptAs };
     }
     // The system may have failed to write these, have said so to a server that is gone, and take them for written now.
@@ -102,4 +102,9 @@ async function closeLog(disk: Disk, segment: LogFile, end: LogEnd): Promise<Torn
     await file.sync();
     return torn;
   });
+}
+
+/** A full disk is started on, too. */
+function undefinedIfFull(error: unknown): undefined {
+  if (!isDiskFull(error)) throw error;
 }

@@ -117,10 +117,11 @@ export async function fileBytes(disk: Disk, name: string): Promise<number> {
 /** Keeps bytes that are no part of the log any more in a durable file of their own, and returns its name. */
 export async function writeAside(disk: Disk, index: number, bytes: Uint8Array): Promise<string> {
   const name = await brokenName(disk, index);
-  await closing(await disk.open(name, { create: true }), async (file) => {
+  const writing = closing(await disk.open(name, { create: true }), async (file) => {
     await file.write(0, bytes);
     await file.sync();
   });
+  await orRemoved(disk, name, writing);
   await disk.syncDirectory();
   return name;
 }

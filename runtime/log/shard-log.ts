@@ -6,6 +6,7 @@ import { clearTimeout, setTimeout } from 'node:timers';
 import type { Engine } from '../../core/engine/engine.ts';
 import { Committer, type FsyncPolicy, type LogUpkeep } from '../../core/log/committer.ts';
 import { startOver } from '../../core/log/compaction.ts';
+import { isDiskFull } from '../../core/log/disk.ts';
 import { LogError, LogErrorCode } from '../../core/log/errors.ts';
 import { SEGMENT_HEADER_BYTES } from '../../core/log/format.ts';
 import { Log, type LogBatch, type LogSegment } from '../../core/log/log.ts';
@@ -285,7 +286,7 @@ async function prepareFirst(disk: DirectoryDisk, index: number, sizeBytes: numbe
   try {
     return await prepareSegment(disk, index, sizeBytes);
   } catch (error) {
-    if ((error as { code?: unknown }).code !== 'ENOSPC') throw error;
+    if (!isDiskFull(error)) throw error;
     return prepareSegment(disk, index, SEGMENT_HEADER_BYTES);
   }
 }
@@ -294,9 +295,10 @@ function recoveryLines(directory: string, { torn, damagedSnapshot }: Recovered):
   const lines: string[] = [];
   if (torn !== undefined) {
     const { records, bytes, file, offset, keptAs } = torn;
+    const fate = keptAs === undefined ? 'could not be kept, since the disk is full' : `are kept in ${keptAs}`;
     lines.push(
       `the log in ${directory} ended in a torn write: ${records} records, ${bytes} bytes, were cut off ${file} ` +
-        `at offset ${offset} and are kept in ${keptAs}`,
+        `at offset ${offset} and ${fate}`,
     );
   }
   if (damagedSnapshot !== undefined) {

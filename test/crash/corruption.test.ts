@@ -295,6 +295,28 @@ test('bytes of a fuzzer', { timeout: 900_000 }, async () => {
   }
 });
 
+// A server whose disk was full, and whose last write was cut short by that, could not be started again.
+test('a torn write is kept aside, or cut off alone when the disk is full', async () => {
+  // The last that has records.
+  const name = SEGMENTS.at(-2)!;
+  const files = damaged(log.files, name, (bytes) => {
+    bytes[usedBytes(bytes) - 1]! ^= 1;
+    return bytes;
+  });
+  for (const isFull of [false, true]) {
+    const machine = machineOf(files);
+    const total = [...files.values()].reduce((sum, { length }) => sum + length, 0);
+    if (isFull) machine.capacityBytes = total + 10;
+    const { position, torn } = await recover(machine.disk, createMapEngine({ redo: true }));
+    expect(position.sequence).toBe(RECORDS - 1);
+    const keptAs = isFull ? undefined : name.replace('.log', '.broken');
+    expect(torn).toMatchObject({ file: name, records: 0, keptAs });
+    expect((await machine.disk.list()).filter((one) => one.endsWith('.broken'))).toEqual(isFull ? [] : [keptAs]);
+    machine.capacityBytes = Infinity;
+    expect(await recovered(await filesOf(machine.disk))).toBe(RECORDS - 1);
+  }
+});
+
 test('a repair keeps what lies before the damage, and says what it drops', async () => {
   const name = SEGMENTS[2]!;
   const body = SEGMENT_HEADER_BYTES + 500;

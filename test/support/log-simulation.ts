@@ -39,6 +39,8 @@ interface Change {
 export interface SimulationCounts {
   recoveries: number;
   torn: number;
+  /** Of those, what a full disk had no room to keep. */
+  unkept: number;
   fromSnapshot: number;
   stoppedRecoveries: number;
   failures: number;
@@ -51,6 +53,7 @@ export class Simulation implements LogUpkeep {
   readonly counts: SimulationCounts = {
     recoveries: 0,
     torn: 0,
+    unkept: 0,
     fromSnapshot: 0,
     stoppedRecoveries: 0,
     failures: 0,
@@ -112,7 +115,10 @@ export class Simulation implements LogUpkeep {
       if (this.#random.chance(0.3)) disk.stopAfter(this.#random.below(40));
       try {
         this.#engine = this.#factory({ redo: true });
+        // On a full disk, too.
+        this.#machine.capacityBytes = this.#random.chance(0.3) ? 0 : Infinity;
         const recovered = await recover(disk, this.#engine);
+        this.#machine.capacityBytes = Infinity;
         this.#check(recovered);
         const segment = await prepareSegment(disk, recovered.nextSegment, this.#segmentBytes);
         disk.stopAfter(Infinity);
@@ -139,6 +145,7 @@ export class Simulation implements LogUpkeep {
     const { sequence } = recovered.position;
     this.counts.recoveries++;
     if (recovered.torn) this.counts.torn++;
+    if (recovered.torn && !recovered.torn.keptAs) this.counts.unkept++;
     if (recovered.snapshot) this.counts.fromSnapshot++;
     if (recovered.damagedSnapshot) throw recovered.damagedSnapshot;
     if (sequence < this.#acknowledged) {
