@@ -23,7 +23,7 @@ import {
 export interface RepairPlan {
   /** What is wrong, and where. */
   readonly damage: LogError;
-  /** What the log loses, in order. */
+  /** What the log loses: segments in order, then snapshots. */
   readonly losses: readonly Loss[];
   /** Index of the segment that is the last one then. */
   readonly lastSegment: number;
@@ -52,23 +52,27 @@ export async function planRepair(disk: Disk): Promise<RepairPlan | undefined> {
     damage = error;
   }
   const files = await listFiles(disk);
-  const snapshot = files.find(({ name, kind }) => name === damage.file && kind === 'snapshot');
-  const segment = Number.parseInt(damage.file, 10);
+  // A snapshot that nothing can replace costs everything.
+  const isAll = damage.file.endsWith('.snapshot');
+  const lastSegment = isAll ? 1 : Number.parseInt(damage.file, 10);
+  const cutOffset = isAll || damage.offset <= SEGMENT_HEADER_BYTES ? 0 : damage.offset;
+  const segments = files.filter(({ kind, index }) => kind === 'log' && index >= lastSegment);
+  // One that lies behind the cut is damaged as well, or what comes before it would not have been read.
+  const snapshots = files.filter(({ kind, index }) => kind === 'snapshot' && (isAll || index > lastSegment));
   const losses: Loss[] = [];
-  for (const file of files.filter(({ kind }) => kind === 'log' || (kind === 'snapshot' && snapshot !== undefined))) {
-    const isCut = snapshot === undefined && file.index === segment && damage.offset > SEGMENT_HEADER_BYTES;
-    const offset = isCut ? damage.offset : 0;
-    if (snapshot === undefined && file.index < segment) continue;
+  for (const file of [...segments, ...snapshots]) {
+    const offset = file.kind === 'log' && file.index === lastSegment ? cutOffset : 0;
     const bytes = (await fileBytes(disk, file.name)) - offset;
     const records = file.kind === 'log' ? await countRecords(disk, file, offset) : 0;
     losses.push({ file, offset, bytes, records });
   }
-  return { damage, losses, lastSegment: snapshot === undefined ? segment : 1 };
+  return { damage, losses, lastSegment };
 }
 
 /** Does what a plan says. After a crash, plan and do it again. */
 export async function repair(disk: Disk, { losses, lastSegment }: RepairPlan): Promise<void> {
-  // The last first: so what remains at any time is the same log with the same damage.
+  // The last first: so what remains at any time is the same log with the same damage. Were a segment gone before a snapshot
+  // behind the cut, the damage of that would be what nothing can replace.
   for (const { file, offset, bytes } of [...losses].reverse()) {
     if (offset === 0) await disk.rename(file.name, await brokenName(disk, file.index));
     else {

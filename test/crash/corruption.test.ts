@@ -20,7 +20,7 @@ import { array, encode } from '../support/bytes.ts';
 import type { EngineFactory } from '../support/engines.ts';
 import { FixedDisk, filesOf, run, stateOf, writeLog } from '../support/log-files.ts';
 import { Random } from '../support/random.ts';
-import { SimulatedMachine } from '../support/simulated-disk.ts';
+import { SimulatedMachine, StoppedError } from '../support/simulated-disk.ts';
 
 const RECORDS = 200;
 const SECTOR_BYTES = 512;
@@ -336,6 +336,43 @@ test('a repair keeps what lies before the damage, and says what it drops', async
   const dropped = plan.losses.reduce((sum, { records }) => sum + records, 0);
   // The damaged record itself is none that is whole.
   expect(kept).toBe(RECORDS - dropped - 1);
+});
+
+// Segments and snapshots as a crash between the renaming of the second snapshot and the removal of what it replaces leaves them.
+test('a repair also sets aside the damaged snapshot of what it cuts off, whenever it is interrupted', async () => {
+  const { disk } = machineOf(log.files);
+  await compact(disk, createMapEngine({ redo: true }), await cut(5));
+  const newest = [...(await filesOf(disk))].find(([name]) => name.endsWith('.snapshot'))!;
+  const flip = (name: string, at: number) => (files: Files) =>
+    damaged(files, name, (bytes) => {
+      bytes[at]! ^= 1;
+      return bytes;
+    });
+  const name = SEGMENTS[3]!;
+  const both: Files = new Map([...log.files, [SNAPSHOT, withSnapshot.get(SNAPSHOT)!], newest]);
+  const files = flip(name, SEGMENT_HEADER_BYTES + 500)(flip(newest[0], 70)(both));
+  const kept = new Set<number | LogError>();
+  let isInterrupted = true;
+  for (let operations = 0; isInterrupted; operations++) {
+    const machine = machineOf(files);
+    machine.disk.stopAfter(operations);
+    try {
+      await repair(machine.disk, (await planRepair(machine.disk))!);
+      machine.disk.stopAfter(Infinity);
+      isInterrupted = false;
+    } catch (error) {
+      if (!(error instanceof StoppedError)) throw error;
+      machine.losePower();
+      const plan = await planRepair(machine.disk);
+      if (plan !== undefined) {
+        expect(plan.damage).toMatchObject({ file: name });
+        await repair(machine.disk, plan);
+      }
+    }
+    expect(await planRepair(machine.disk)).toBeUndefined();
+    kept.add(await recovered(await filesOf(machine.disk)));
+  }
+  expect([...kept]).toEqual([expect.any(Number)]);
 });
 
 test('every zeroed sector can be repaired, also of a snapshot and of headers', { timeout: 900_000 }, async () => {
