@@ -79,7 +79,7 @@ export async function repair(disk: Disk, { losses, lastSegment }: RepairPlan): P
       await closing(await disk.open(file.name), async (opened) => {
         const tail = new Uint8Array(bytes);
         await opened.read(offset, tail);
-        await writeAside(disk, file.index, tail);
+        await writeAside(disk, file.index, withoutZeros(tail));
         await opened.truncate(offset);
         await opened.sync();
       });
@@ -88,4 +88,9 @@ export async function repair(disk: Disk, { losses, lastSegment }: RepairPlan): P
   }
   const names = await disk.list();
   if (!names.includes(fileName(lastSegment, 'log'))) await prepareSegment(disk, lastSegment, SEGMENT_HEADER_BYTES);
+}
+
+/** The segment was full of zeros beforehand, and what was not written since is not worth its space. */
+function withoutZeros(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(0, bytes.findLastIndex((byte) => byte !== 0) + 1);
 }

@@ -8,13 +8,15 @@ import { CommandError, ExitCode, messageOf } from './errors.ts';
 
 /** Resolves to the exit code: 0 when all logs are whole now. `yes`: nobody is asked. */
 export async function repair(path: string, yes: boolean): Promise<number> {
-  const directory = await openExistingDirectory(path).catch((error: unknown) => {
-    throw new CommandError(messageOf(error), ExitCode.FAILED, { cause: error });
-  });
   try {
-    return await repairDirectory(directory, yes);
-  } finally {
-    await directory.lock.release();
+    const directory = await openExistingDirectory(path);
+    try {
+      return await repairDirectory(directory, yes);
+    } finally {
+      await directory.lock.release();
+    }
+  } catch (error) {
+    throw new CommandError(messageOf(error), ExitCode.FAILED, { cause: error });
   }
 }
 
@@ -34,7 +36,11 @@ async function repairDirectory({ path, shards }: DataDirectory, yes: boolean): P
     process.stdout.write('Nothing was changed.\n');
     return ExitCode.FAILED;
   }
-  for (const { disk, plan } of plans) await repairLog(disk, plan);
+  for (const { disk, plan } of plans) {
+    await repairLog(disk, plan).catch((error: unknown) => {
+      throw new Error(`the repair of ${disk.path} has to be started again: ${messageOf(error)}`, { cause: error });
+    });
+  }
   process.stdout.write('Done. What was taken out is kept beside the logs, in files named .broken.\n');
   return ExitCode.OK;
 }

@@ -1,5 +1,6 @@
 /** `ringkv repair` on a real directory: what it tells, that it asks, and what it leaves. */
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { appendFile, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -56,6 +57,47 @@ test('a damaged log is told of, left alone without --yes, and cut with it', asyn
     code: 0,
     output: expect.stringContaining('nothing is damaged'),
   });
+});
+
+const isRoot = process.getuid?.() === 0;
+
+test.skipIf(!isRoot)(`a full disk is told of in one line${isRoot ? '' : ' (needs root, to mount one)'}`, async () => {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory]);
+  try {
+    const data = join(directory, 'data');
+    const slots = divideSlots(1);
+    await (await openDataDirectory(data, slots, 8192)).lock.release();
+    const shard = shardDirectory(data, slots[0]!);
+    const { files } = await writeLog(50, 2000);
+    files.get('000000000002.log')![4096 + 300]! ^= 1;
+    for (const [name, bytes] of files) await writeFile(join(shard, name), bytes);
+    // Half of the disk is to be set aside, which is more than is free.
+    const damaged = join(shard, '000000000002.log');
+    await appendFile(damaged, Buffer.alloc(600_000, 1));
+    const bytes = await readFile(damaged);
+    const failed = await repair('--data', data, '--yes');
+    expect(failed.code).toBe(1);
+    expect(failed.output).toMatch(/^ringkv: the repair of \S+ has to be started again: .*(ENOSPC|os error 28).*\n$/m);
+    expect(failed.output).not.toContain('    at ');
+    expect(await readFile(damaged)).toEqual(bytes);
+    execFileSync('mount', ['-o', 'remount,size=4m', directory]);
+    expect((await repair('--data', data, '--yes')).code).toBe(0);
+    expect((await repair('--data', data)).output).toContain('nothing is damaged');
+  } finally {
+    execFileSync('umount', ['--lazy', directory]);
+  }
+});
+
+test('zeros behind the damage are not set aside', async () => {
+  const slots = divideSlots(1);
+  await (await openDataDirectory(directory, slots, 8192)).lock.release();
+  const shard = shardDirectory(directory, slots[0]!);
+  const { files } = await writeLog(50, 2000);
+  files.get('000000000002.log')![4096 + 300]! ^= 1;
+  for (const [name, bytes] of files) await writeFile(join(shard, name), bytes);
+  await truncate(join(shard, '000000000002.log'), 10_000_000);
+  expect((await repair('--data', directory, '--yes')).code).toBe(0);
+  expect((await stat(join(shard, '000000000002.broken'))).size).toBeLessThan(2000);
 });
 
 test.skipIf(!hasPseudoTerminal)(`Ctrl-C and Ctrl-D at its question change nothing${whyNoTerminal}`, async () => {
