@@ -144,8 +144,8 @@ export class Committer implements TurnLog {
   }
 
   /**
-   * The last of all: makes everything durable and records that it is. Resolves when that is done, or a failure has made it
-   * pointless.
+   * The last of all: makes everything durable and records that it is, at the engine's time. Resolves when that is done, or a
+   * failure has made it pointless.
    */
   async close(nowMs: number): Promise<void> {
     this.#log.endTurn();

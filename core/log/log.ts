@@ -149,7 +149,8 @@ export class Log {
 
   /**
    * Seals a record without a body. Committed last, after a sync of all before it, it says that they were durable: so a fault
-   * in them is known not to be a torn write.
+   * in them is known not to be a torn write. And it has the time, from which the engine's goes on: what expired since the last
+   * change does not come back when the clock was set back.
    */
   sealMark(timeMs: number): number {
     this.endTurn();

@@ -30,8 +30,9 @@ export function replayPayload(engine: Engine, payload: Uint8Array, timeMs: numbe
   engine.sweep(timeMs, SWEEP_PER_REPLAY + Math.floor(payload.length / REPLAYED_BYTES_PER_SWEEP));
 }
 
-/** Executes the frames that a record's body is made of. */
+/** Executes the frames that a record's body is made of, at the time of the record; without any, it is that time all the same. */
 export function replayBody(engine: Engine, body: Uint8Array, timeMs: number, place: LogPlace): void {
+  if (body.length === 0) engine.sweep(timeMs, SWEEP_PER_REPLAY);
   for (let position = 0; position < body.length; ) {
     const start = position + FRAME_HEADER_BYTES;
     const end = start + (start <= body.length ? readFrameLength(body, position) : 0);

@@ -22,6 +22,9 @@ import { Pauses } from './pauses.ts';
 /** What can be done about damage. */
 const REPAIR_HINT = '; `ringkv repair` tells what of the log would be lost if it were cut there';
 
+/** A clock that was set back by more than this is told of at the start: times to live are longer by that. Unit: milliseconds. */
+const AHEAD_MS_TOLD = 60_000;
+
 /** Plain data, so that it can be given to a thread. */
 export interface ShardLogSettings {
   /** The shard's own, which is there. */
@@ -85,7 +88,7 @@ export class ShardLog implements LogUpkeep {
    */
   static async open(settings: ShardLogSettings, surroundings: LogSurroundings): Promise<ShardLog> {
     const { directory, segmentBytes } = settings;
-    const { engine, elapsed, report } = surroundings;
+    const { engine, elapsed, now, report } = surroundings;
     const disk = new DirectoryDisk(directory);
     const startMs = elapsed();
     const recovered = await recover(disk, engine).catch((error: unknown) => {
@@ -93,7 +96,7 @@ export class ShardLog implements LogUpkeep {
       throw error;
     });
     const recoveryMs = Math.round(elapsed() - startMs);
-    for (const line of recoveryLines(directory, recovered)) report(line);
+    for (const line of recoveryLines(directory, recovered, engine.redoTimeMs - now())) report(line);
     const segment = await prepareFirst(disk, recovered.nextSegment, segmentBytes);
     return new ShardLog(settings, surroundings, { disk, recovered, recoveryMs, segment });
   }
@@ -177,7 +180,8 @@ export class ShardLog implements LogUpkeep {
     clearTimeout(this.#retry);
     // Until it is over the directory is not another server's, whose files it might take for old ones.
     await this.#startingOver;
-    await this.committer.close(this.#surroundings.now());
+    const { engine, now } = this.#surroundings;
+    await this.committer.close(Math.max(now(), engine.redoTimeMs));
   }
 
   /** Bytes of the log that the last snapshot does not have. */
@@ -291,7 +295,7 @@ async function prepareFirst(disk: DirectoryDisk, index: number, sizeBytes: numbe
   }
 }
 
-function recoveryLines(directory: string, { torn, damagedSnapshot }: Recovered): string[] {
+function recoveryLines(directory: string, { torn, damagedSnapshot }: Recovered, aheadMs: number): string[] {
   const lines: string[] = [];
   if (torn !== undefined) {
     const { records, bytes, file, offset, keptAs } = torn;
@@ -303,6 +307,12 @@ function recoveryLines(directory: string, { torn, damagedSnapshot }: Recovered):
   }
   if (damagedSnapshot !== undefined) {
     lines.push(`a snapshot is damaged, and an older one with more of the log was used: ${damagedSnapshot.message}`);
+  }
+  if (aheadMs > AHEAD_MS_TOLD) {
+    lines.push(
+      `the time of the log in ${directory} is ${Math.round(aheadMs / 1000)} s ahead of the system's clock: ` +
+        'for that long it stands still, and no key expires',
+    );
   }
   return lines;
 }

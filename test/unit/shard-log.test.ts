@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { createSwissEngine } from '../../core/engine/swiss.ts';
+import { Op } from '../../core/protocol.ts';
 import { ALL_SLOTS } from '../../core/slots.ts';
 import { DirectoryKeeper, type LogKeeper } from '../../runtime/log/keeper.ts';
 import { ShardLog } from '../../runtime/log/shard-log.ts';
@@ -19,13 +20,18 @@ afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
 });
 
+function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'ringkv-shard-log-'));
+  cleanUps.push(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
 async function start(
   around: (keeper: LogKeeper, directory: string) => Partial<LogKeeper> = () => ({}),
   elapsed: () => number = () => performance.now(),
   now: () => number = Date.now,
+  directory = temporaryDirectory(),
 ) {
-  const directory = mkdtempSync(join(tmpdir(), 'ringkv-shard-log-'));
-  cleanUps.push(() => rmSync(directory, { recursive: true, force: true }));
   const engine = createSwissEngine({ redo: true });
   const real = new DirectoryKeeper({ directory, engine: 'swiss', slots: ALL_SLOTS, segmentBytes: SEGMENT_BYTES });
   const keeper: LogKeeper = {
@@ -49,8 +55,8 @@ async function start(
   });
   const { committer } = log;
   /** A turn that sets a key. */
-  const set = (bytes: number): void => {
-    const frame = request([2, 'k', Buffer.alloc(bytes)]);
+  const set = (bytes: number, ...ttlMs: readonly number[]): void => {
+    const frame = request([Op.SET, 'k', Buffer.alloc(bytes), ...ttlMs]);
     const offset = engine.reserveInput(frame.length);
     engine.memory.set(frame, offset);
     engine.execute(offset + HEADER_BYTES, frame.length - HEADER_BYTES, now());
@@ -70,7 +76,7 @@ async function start(
         { timeout: 30_000 },
       )
       .toBe(count);
-  return { directory, log, committer, lines, set, tick, snapshots, close };
+  return { directory, engine, log, committer, lines, set, tick, snapshots, close };
 }
 
 test('a log that has grown is compacted once, whatever is written meanwhile', async () => {
@@ -315,8 +321,7 @@ test('a prepared segment that can not be opened is prepared again', async () => 
 });
 
 test('a snapshot that can not be made is made room for: no spare file remains', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'ringkv-shard-log-'));
-  cleanUps.push(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = temporaryDirectory();
   const keeper = new DirectoryKeeper({ directory, engine: 'swiss', slots: ALL_SLOTS, segmentBytes: SEGMENT_BYTES });
   cleanUps.push(() => keeper.stop());
   for (const index of [1, 2, 3, 4]) await keeper.prepare(index);
@@ -330,4 +335,24 @@ test('a snapshot that can not be made is made room for: no spare file remains', 
   await refused;
   expect((await prepared).name).toBe('000000000005.log');
   expect(spares()).toEqual([]);
+});
+
+test('the time goes on over a restart where it was, whatever the clock says, and of a clock far behind it is told', async () => {
+  let nowMs = 1_000_000_000;
+  const first = await start(undefined, undefined, () => nowMs);
+  first.set(10, 1000);
+  // The key expires, which leaves no record, and then the clock is set back.
+  first.engine.sweep(nowMs + 2000, 100);
+  nowMs -= 10_000;
+  await first.close();
+  const again = await start(undefined, undefined, () => nowMs, first.directory);
+  expect(again.engine.redoTimeMs).toBe(1_000_002_000);
+  expect(again.engine.stats().keys).toBe(0);
+  expect(again.lines).toEqual([]);
+  await again.close();
+  nowMs -= 3_600_000;
+  const last = await start(undefined, undefined, () => nowMs, first.directory);
+  expect(last.lines).toEqual([
+    expect.stringMatching(/^the time of the log in \S+ is 3612 s ahead of the system's clock: /),
+  ]);
 });
