@@ -39,35 +39,18 @@ export class Committer implements TurnLog {
   readonly policy: FsyncPolicy;
   /** Who waits for commits, under `always`; undefined when these begin at once. */
   #gathering: Gathering | undefined;
-  #log: Log;
-  /** Numbers the logs that were gone on with: what comes from the file of one before is of no interest. */
-  #epoch = 0;
-  /** How many writes and syncs are still under way on each of those. */
-  readonly #left = new Map<Log, number>();
+  #run: Run;
   #settled: number;
-  /** The last record that was written. */
-  #written: number;
-  /** A batch that was taken, but has to wait for the sync that is under way: there are never two. */
-  #waiting: LogBatch | undefined;
-  /** The batch that is being written. */
-  #writing: LogBatch | undefined;
-  /** The segment of the last batch that was written. */
-  #lastBatch: LogBatch | undefined;
-  #isSyncing = false;
-  /** The sync that is under way began two ticks ago: what is not acknowledged yet waits for it. */
-  #isLate = false;
   #isPumping = false;
-  #failure: Error | undefined;
   #hasFailed = false;
   /** Everything is synced, whatever the policy, and then this is called. */
   #drained: (() => void) | undefined;
   readonly #counters = { logWrites: 0, logSyncs: 0, logBytes: 0, logFailures: 0 };
 
   constructor(log: Log, policy: FsyncPolicy) {
-    this.#log = log;
+    this.#run = new Run(log);
     this.policy = policy;
     this.#settled = log.sequence;
-    this.#written = log.sequence;
   }
 
   get settled(): number {
@@ -80,13 +63,14 @@ export class Committer implements TurnLog {
 
   /** Why nothing is recorded any more; undefined while all is well. */
   get failure(): Error | undefined {
-    return this.#failure;
+    return this.#run.failure;
   }
 
   get pendingBytes(): number {
+    const { failure, log, writing, waiting } = this.#run;
     // What a failure has left behind is never written: nobody has to wait until it is less.
-    if (this.#failure !== undefined) return 0;
-    return this.#log.pendingBytes + ((this.#writing ?? this.#waiting)?.bytes.length ?? 0);
+    if (failure !== undefined) return 0;
+    return log.pendingBytes + ((writing ?? waiting)?.bytes.length ?? 0);
   }
 
   /** From now on a commit under `always` begins when those have gathered whom it is to answer. Default: at once. */
@@ -95,7 +79,7 @@ export class Committer implements TurnLog {
   }
 
   append(redo: Uint8Array, timeMs: number): void {
-    if (redo.length > 0) this.#log.append(redo, timeMs);
+    if (redo.length > 0) this.#run.log.append(redo, timeMs);
   }
 
   executed(who: object): void {
@@ -107,8 +91,9 @@ export class Committer implements TurnLog {
   }
 
   endTurn(): number {
-    const record = this.#log.endTurn();
-    this.#gathering?.turnEnded(this.#log.hasPending ? 'next' : this.#writing === undefined ? undefined : 'under way');
+    const { log, writing } = this.#run;
+    const record = log.endTurn();
+    this.#gathering?.turnEnded(log.hasPending ? 'next' : writing === undefined ? undefined : 'under way');
     // What is synced anyway is better gathered for as long as there is more.
     if (this.policy !== 'always') this.#pump();
     return record;
@@ -122,22 +107,24 @@ export class Committer implements TurnLog {
 
   giveUp(): void {
     this.#hasFailed = false;
-    this.#settled = this.#log.sequence;
+    this.#settled = this.#run.log.sequence;
   }
 
   tick(): void {
     this.upkeep?.tick();
-    if (this.policy !== 'everysec' || this.#failure !== undefined) return;
-    if (this.#isSyncing) this.#isLate = true;
+    const run = this.#run;
+    if (this.policy !== 'everysec' || run.failure !== undefined) return;
+    if (run.isSyncing) run.isLate = true;
     else this.#syncWritten();
   }
 
   info(): Readonly<Record<string, string | number>> {
+    const { failure, log } = this.#run;
     return {
       logPolicy: this.policy,
-      logState: this.#failure === undefined ? 'writable' : 'read-only',
-      logRecords: this.#log.sequence,
-      logUnsynced: this.#log.sequence - this.#log.durableSequence,
+      logState: failure === undefined ? 'writable' : 'read-only',
+      logRecords: log.sequence,
+      logUnsynced: log.sequence - log.durableSequence,
       ...this.#counters,
       ...this.upkeep?.info(),
     };
@@ -148,30 +135,21 @@ export class Committer implements TurnLog {
    * failure has made it pointless.
    */
   async close(nowMs: number): Promise<void> {
-    this.#log.endTurn();
+    const run = this.#run;
+    run.log.endTurn();
     await this.#drain();
-    if (this.#failure === undefined) {
-      this.#log.sealMark(nowMs);
+    if (run.failure === undefined) {
+      run.log.sealMark(nowMs);
       await this.#drain();
     }
-    if (!this.#isSyncing) this.#log.close();
+    run.closeIfIdle();
   }
 
   /** Goes on in another log, after a failure: everything up to its last record is durable. */
   goOn(log: Log): void {
-    const underWay = Number(this.#isSyncing) + Number(this.#writing !== undefined);
-    // A descriptor that a write or sync still uses would be another file's by the time it looks.
-    if (underWay === 0) this.#log.close();
-    else this.#left.set(this.#log, underWay);
-    this.#log = log;
-    this.#writing = undefined;
-    this.#epoch++;
+    this.#run.closeIfIdle();
+    this.#run = new Run(log);
     this.#settled = log.sequence;
-    this.#written = log.sequence;
-    this.#lastBatch = undefined;
-    this.#isSyncing = false;
-    this.#isLate = false;
-    this.#failure = undefined;
     this.#gathering?.reset();
     this.host?.resumed();
   }
@@ -180,12 +158,13 @@ export class Committer implements TurnLog {
   #pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
-    while (this.#writing === undefined && this.#failure === undefined && !this.#isLate) {
-      if (this.#waiting === undefined && (!this.#log.hasPending || !this.#mayBegin())) break;
-      const batch = this.#waiting ?? this.#log.take()!;
-      this.#waiting = undefined;
-      if (this.#isSyncing && this.#needsSync(batch)) {
-        this.#waiting = batch;
+    const run = this.#run;
+    while (run.writing === undefined && run.failure === undefined && !run.isLate) {
+      if (run.waiting === undefined && (!run.log.hasPending || !this.#mayBegin())) break;
+      const batch = run.waiting ?? run.log.take()!;
+      run.waiting = undefined;
+      if (run.isSyncing && this.#needsSync(batch)) {
+        run.waiting = batch;
         break;
       }
       this.#write(batch);
@@ -204,63 +183,49 @@ export class Committer implements TurnLog {
   #write(batch: LogBatch): void {
     const { segment, offset, bytes } = batch;
     const sync = this.#needsSync(batch);
-    const epoch = this.#epoch;
-    const log = this.#log;
-    this.#writing = batch;
-    this.#gathering?.began(!log.hasPending);
+    const run = this.#run;
+    run.writing = batch;
+    this.#gathering?.began(!run.log.hasPending);
     segment.file.commit(offset, bytes, sync, (error) => {
-      if (epoch === this.#epoch) {
-        this.#wrote(batch, sync, error);
-        return;
-      }
+      run.writing = undefined;
+      run.log.settle(batch);
       if (batch.lastOfSegment) segment.file.close();
-      this.#leave(log);
+      if (run === this.#run) this.#wrote(batch, sync, error);
+      else run.closeIfIdle();
     });
   }
 
   #wrote(batch: LogBatch, sync: boolean, error: Error | undefined): void {
-    this.#writing = undefined;
-    this.#log.settle(batch);
-    if (batch.lastOfSegment) batch.segment.file.close();
-    if (this.#failure !== undefined) return;
+    const run = this.#run;
+    if (run.failure !== undefined) return;
     if (error !== undefined) {
       this.#fail(error);
       return;
     }
     this.#counters.logWrites++;
     this.#counters.logBytes += batch.bytes.length;
-    this.#lastBatch = batch;
-    this.#written = batch.sequence;
+    run.lastBatch = batch;
+    run.written = batch.sequence;
     if (sync) this.#synced(batch.sequence);
     this.#gathering?.ended();
     if (batch.lastOfSegment) this.upkeep?.segmentEnded(batch);
     this.#settle();
   }
 
-  /** Something ended that was under way on a log that was gone on without. */
-  #leave(log: Log): void {
-    const underWay = this.#left.get(log)! - 1;
-    this.#left.set(log, underWay);
-    if (underWay > 0) return;
-    this.#left.delete(log);
-    log.close();
-  }
-
   /** Makes durable what was written, while more is. */
   #syncWritten(): void {
-    const batch = this.#lastBatch;
-    if (batch === undefined || batch.sequence <= this.#log.durableSequence || this.#writing !== undefined) return;
-    const epoch = this.#epoch;
-    const log = this.#log;
-    this.#isSyncing = true;
+    const run = this.#run;
+    const batch = run.lastBatch;
+    if (batch === undefined || batch.sequence <= run.log.durableSequence || run.writing !== undefined) return;
+    run.isSyncing = true;
     batch.segment.file.commit(batch.offset, NOTHING, true, (error) => {
-      if (epoch !== this.#epoch) {
-        this.#leave(log);
+      run.isSyncing = false;
+      run.isLate = false;
+      if (run !== this.#run) {
+        run.closeIfIdle();
         return;
       }
-      this.#isSyncing = false;
-      this.#isLate = false;
-      if (this.#failure !== undefined) return;
+      if (run.failure !== undefined) return;
       if (error !== undefined) this.#fail(error);
       else {
         this.#synced(batch.sequence);
@@ -271,13 +236,13 @@ export class Committer implements TurnLog {
 
   #synced(sequence: number): void {
     this.#counters.logSyncs++;
-    this.#log.synced(sequence);
+    this.#run.log.synced(sequence);
   }
 
   /** Something was written or synced. */
   #settle(): void {
     const settled = this.#settled;
-    this.#settled = this.policy === 'always' ? this.#log.durableSequence : this.#written;
+    this.#settled = this.policy === 'always' ? this.#run.log.durableSequence : this.#run.written;
     if (this.#isPumping) return;
     this.#pump();
     this.#tell(settled);
@@ -295,9 +260,10 @@ export class Committer implements TurnLog {
 
   #checkDrained(): void {
     if (this.#drained === undefined) return;
-    if (this.#failure === undefined) {
-      if (this.#writing !== undefined || this.#waiting !== undefined || this.#isSyncing) return;
-      if (this.#log.durableSequence < this.#log.sequence) {
+    const { failure, log, writing, waiting, isSyncing } = this.#run;
+    if (failure === undefined) {
+      if (writing !== undefined || waiting !== undefined || isSyncing) return;
+      if (log.durableSequence < log.sequence) {
         this.#syncWritten();
         return;
       }
@@ -307,13 +273,14 @@ export class Committer implements TurnLog {
   }
 
   #fail(error: Error): void {
-    this.#failure = error;
+    const run = this.#run;
+    run.failure = error;
     this.#hasFailed = true;
     this.#counters.logFailures++;
     this.#gathering?.reset();
     // It waited for the sync that has failed just now, so nothing is under way on its file.
-    if (this.#waiting?.lastOfSegment) this.#waiting.segment.file.close();
-    this.#waiting = undefined;
+    if (run.waiting?.lastOfSegment) run.waiting.segment.file.close();
+    run.waiting = undefined;
     this.upkeep?.failed(error);
     if (this.#isPumping) return;
     this.host?.failed();
@@ -324,5 +291,33 @@ export class Committer implements TurnLog {
   #tell(settledBefore: number): void {
     if (this.#settled > settledBefore) this.host?.settled();
     if (this.#hasFailed) this.host?.failed();
+  }
+}
+
+/** What is under way on a log. Once another is gone on with, what still comes from its files is of no interest. */
+class Run {
+  readonly log: Log;
+  /** The last record that was written. */
+  written: number;
+  /** A batch that was taken, but has to wait for the sync that is under way: there are never two. */
+  waiting: LogBatch | undefined;
+  /** The batch that is being written. */
+  writing: LogBatch | undefined;
+  /** The last batch that was written. */
+  lastBatch: LogBatch | undefined;
+  isSyncing = false;
+  /** The sync that is under way began two ticks ago: what is not acknowledged yet waits for it. */
+  isLate = false;
+  /** Why nothing is recorded any more. */
+  failure: Error | undefined;
+
+  constructor(log: Log) {
+    this.log = log;
+    this.written = log.sequence;
+  }
+
+  /** Closes its files, unless a write or a sync still uses one: the descriptor would be another file's by the time it looks. */
+  closeIfIdle(): void {
+    if (!this.isSyncing && this.writing === undefined) this.log.close();
   }
 }

@@ -60,3 +60,21 @@ test('a log goes on while a write and a sync are under way on the one before, wh
   files.commits.shift()!.done();
   expect(committer.settled).toBe(position.sequence + 1);
 });
+
+test('a log that is closed after a failed sync leaves the file open that a write still uses', async () => {
+  const files = new Files();
+  const committer = new Committer(new Log(files.segment(1), START, crc32), 'everysec');
+  const change = (): void => {
+    committer.append(new Uint8Array(10), 1000);
+    committer.endTurn();
+  };
+  change();
+  files.commits.shift()!.done();
+  committer.tick();
+  change();
+  const [sync] = files.commits;
+  const closed = committer.close(1000);
+  sync!.done(new Error('a sync failed'));
+  await closed;
+  expect(files.closed).toEqual([]);
+});
