@@ -47,19 +47,18 @@ async function readSnapshots(
   segments: readonly LogFile[],
   reader: LogReader,
 ): Promise<Pick<LogContent, 'snapshot' | 'damagedSnapshot'>> {
-  let damagedSnapshot: LogError | undefined;
   const newest = snapshots[0]?.index ?? 1;
   const isEnough = (first: number): boolean =>
     segments.filter(({ index }) => index >= first && index <= newest).length === newest - first + 1;
-  for (const [i, { name, index }] of snapshots.entries()) {
-    if (damagedSnapshot !== undefined && !isEnough(index)) continue;
+  const usable = snapshots.filter(({ index }, i) => i === 0 || isEnough(index));
+  let damagedSnapshot: LogError | undefined;
+  for (const file of usable) {
     // What was executed can't be taken back: while there is another way, it is made sure first that this snapshot is whole.
-    const isLast = !isEnough(1) && !snapshots.slice(i + 1).some((older) => isEnough(older.index));
-    const damage = isLast ? undefined : await damageOf(disk, name);
-    if (damage === undefined) return { snapshot: await readSnapshot(disk, name, reader.payload), damagedSnapshot };
+    const isLast = file === usable.at(-1) && !isEnough(1);
+    const damage = isLast ? undefined : await damageOf(disk, file.name);
+    if (damage === undefined) return { snapshot: await readSnapshot(disk, file.name, reader.payload), damagedSnapshot };
     damagedSnapshot ??= damage;
   }
-  if (damagedSnapshot !== undefined && !isEnough(1)) throw damagedSnapshot;
   return { snapshot: undefined, damagedSnapshot };
 }
 
