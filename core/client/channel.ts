@@ -368,6 +368,9 @@ export class Channel {
   // The connection
 
   #adopt({ link, hello }: Dialled): void {
+    const { signal } = this.#lifetime;
+    // The server has said hello in the turn in which the channel became needless.
+    if (signal.aborted) link.destroy(signal.reason as RingkvError);
     if (link.endCause !== undefined) throw link.endCause;
     this.#link = link;
     this.#connections++;
