@@ -330,7 +330,8 @@ export class Channel {
   // Time
 
   #alarmAt(atMs: number, nowMs: number): void {
-    if (atMs >= this.#alarmMs) return;
+    // Closing may have come in the midst of what asks for an alarm.
+    if (atMs >= this.#alarmMs || this.#lifetime.signal.aborted) return;
     this.#cancelAlarm?.();
     this.#alarmMs = atMs;
     const delayMs = Math.min(Math.max(atMs - nowMs, ALARM_INTERVAL_MS), ALARM_DELAY_MAX_MS);

@@ -34,6 +34,18 @@ describe('closing', () => {
     await closed;
   });
 
+  test('a server that is silent for too long ends it, and no alarm is left for what it did not answer', async () => {
+    const [client, connection] = await pair({ timeoutMs: 100_000 });
+    const write = client.set('a', 1);
+    await connection.frame();
+    const closed = client.close();
+    await new Promise((resolve) => setImmediate(resolve));
+    timers.advance(30_000);
+    expect(await failure(write)).toMatchObject({ code: 'UNKNOWN_OUTCOME' });
+    await closed;
+    expect(timers.alarmCount).toBe(0);
+  });
+
   test('leaves a server that does not end after a second', async () => {
     const [client, connection] = await pair();
     const closed = client.close();
