@@ -93,6 +93,8 @@ export class Channel {
   readonly #lifetime = new AbortController();
 
   readonly #queue = new Queue();
+  /** How much was issued and is not settled. */
+  #openCount = 0;
   /** Bytes issued and not answered, as `pendingBytesMax` counts them. */
   #pendingBytes = 0;
   #link: Link | undefined;
@@ -206,13 +208,14 @@ export class Channel {
     const nowMs = this.#scheduleFlush();
     const queue = this.#queue;
     const span = queue.write(operation, args);
-    const request = new Request(operation, span, nowMs + timeoutMs, resolve, reject);
+    const request = new Request(operation, span, nowMs + timeoutMs, resolve, reject, this.#settled);
     const refusal = this.#refusal(request);
     if (refusal !== undefined) {
       queue.unwrite(request.start);
       throw refusal;
     }
     queue.push(request);
+    this.#openCount++;
     this.#pendingBytes += request.costBytes;
     this.#alarmAt(request.deadlineMs, nowMs);
     if (signal !== undefined) {
@@ -276,7 +279,6 @@ export class Channel {
       for (const request of requests) this.#pendingBytes -= request.costBytes;
       // What is left waiting had no room before.
       if (!this.#queue.isEmpty && !this.#isFlushScheduled) this.#flush();
-      this.#finishIfDone();
     },
     drained: (link) => {
       if (link === this.#link) this.#flush();
@@ -290,8 +292,10 @@ export class Channel {
   #lost(link: Link, cause: RingkvError): void {
     this.#link = undefined;
     this.#lostCause = cause;
+    this.#tell('reconnecting', cause);
     // A server that takes connections only to drop them is not asked more often for it.
     if (this.#timers.now() - this.#connectedMs > RECONNECT_MAX_MS) this.#attempts = 0;
+    void this.#reconnect();
     const again: { request: Request; bytes: Uint8Array }[] = [];
     for (const frame of link.unanswered()) {
       for (const request of frame.requests) {
@@ -303,23 +307,27 @@ export class Channel {
       }
     }
     this.#queue.putBack(again);
-    this.#tell('reconnecting', cause);
-    void this.#reconnect();
-    this.#finishIfDone();
   }
 
   /** Settles a request that nobody waits for any longer. */
   #giveUp(request: Request, cause: TimeoutError | AbortError): void {
     if (request.wasSent) request.reject(request.operation.isRead ? cause : new UnknownOutcomeError(cause));
-    else {
-      request.reject(cause);
-      this.#pendingBytes -= request.costBytes;
-      this.#queue.giveUp(request);
-    }
-    this.#finishIfDone();
+    else this.#rejectUnsent(request, cause);
   }
 
-  /** Everything that was issued and is neither answered nor given up. */
+  #rejectUnsent(request: Request, error: RingkvError): void {
+    request.reject(error);
+    this.#pendingBytes -= request.costBytes;
+    this.#queue.giveUp(request);
+  }
+
+  /** A request was settled, whoever did it: the last one lets a channel go that is being closed. */
+  readonly #settled = (): void => {
+    this.#openCount--;
+    this.#finishIfDone();
+  };
+
+  /** Everything that was sent or waits, and is neither answered nor given up. */
   *#open(): Generator<Request> {
     for (const { requests } of this.#link?.unanswered() ?? []) {
       for (const request of requests) if (!request.isSettled) yield request;
@@ -378,12 +386,11 @@ export class Channel {
     this.#connectedMs = this.#timers.now();
     this.#lostCause = undefined;
     this.#frameBytesMax = hello.maxFrame;
+    this.#tell('connected');
     // This server may take less than the one before.
     this.#rejectWaiting((request) => this.#refusalOfSize(request));
     this.#owner.hello(hello);
-    this.#tell('connected');
     this.#scheduleFlush();
-    this.#finishIfDone();
   }
 
   async #reconnect(): Promise<void> {
@@ -422,17 +429,13 @@ export class Channel {
   #rejectWaiting(reason: (request: Request) => RingkvError | undefined): void {
     for (const request of [...this.#queue.waiting()]) {
       const error = request.isSettled ? undefined : reason(request);
-      if (error === undefined) continue;
-      request.reject(error);
-      this.#pendingBytes -= request.costBytes;
-      this.#queue.giveUp(request);
+      if (error !== undefined) this.#rejectUnsent(request, error);
     }
-    this.#finishIfDone();
   }
 
   /** Once the channel is being closed and everything is settled, the connection can go. */
   #finishIfDone(): void {
-    if (this.#closed === undefined || this.#lifetime.signal.aborted || !this.#open().next().done) return;
+    if (this.#closed === undefined || this.#lifetime.signal.aborted || this.#openCount > 0) return;
     const reason = new ClosedError('the client was closed');
     this.#lifetime.abort(reason);
     this.#stopPause?.();

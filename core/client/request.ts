@@ -19,22 +19,26 @@ export class Request {
   #isSettled = false;
   readonly #resolve: (result: unknown) => void;
   readonly #reject: (error: RingkvError) => void;
+  readonly #onSettled: () => void;
   /** Gives it up when it is aborted. */
   #signal: AbortSignal | undefined;
   #onAbort: (() => void) | undefined;
 
+  /** `onSettled` is called once, after `resolve` or `reject`. */
   constructor(
     operation: Operation<never, unknown>,
     span: readonly [start: number, end: number],
     deadlineMs: number,
     resolve: (result: unknown) => void,
     reject: (error: RingkvError) => void,
+    onSettled: () => void = () => {},
   ) {
     this.operation = operation;
     [this.start, this.end] = span;
     this.deadlineMs = deadlineMs;
     this.#resolve = resolve;
     this.#reject = reject;
+    this.#onSettled = onSettled;
   }
 
   get isSettled(): boolean {
@@ -72,11 +76,15 @@ export class Request {
   }
 
   resolve(result: unknown): void {
-    if (this.#settle()) this.#resolve(result);
+    if (!this.#settle()) return;
+    this.#resolve(result);
+    this.#onSettled();
   }
 
   reject(error: RingkvError): void {
-    if (this.#settle()) this.#reject(error);
+    if (!this.#settle()) return;
+    this.#reject(error);
+    this.#onSettled();
   }
 
   #settle(): boolean {

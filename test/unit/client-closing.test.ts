@@ -55,6 +55,21 @@ describe('closing', () => {
     expect(timers.alarmCount).toBe(0);
   });
 
+  test('gives up tens of thousands of operations in no time', async () => {
+    const [client, connection] = await pair({ timeoutMs: 100 });
+    const outcomes = Promise.allSettled(Array.from({ length: 40_000 }, () => client.get('a')));
+    await connection.frame();
+    const closed = client.close();
+    await new Promise((resolve) => setImmediate(resolve));
+    const startMs = performance.now();
+    timers.advance(100);
+    // To look at each for one that is left took half a minute.
+    expect(performance.now() - startMs).toBeLessThan(5000);
+    expect(new Set((await outcomes).map(({ status }) => status))).toEqual(new Set(['rejected']));
+    connection.socket.end();
+    await closed;
+  });
+
   test('connects once more for what still waits', async () => {
     const [client, connection] = await pair();
     const read = client.get('a');
