@@ -107,6 +107,8 @@ export class Channel {
   /** Why there is no connection. */
   #lostCause: RingkvError | undefined;
   #stopPause: (() => void) | undefined;
+  /** There is no such shard any more. */
+  #hasLeft = false;
 
   #isFlushScheduled = false;
   /** When the operations that the scheduled flush will send were issued. */
@@ -172,6 +174,7 @@ export class Channel {
 
   /** Closes, for there is no such shard any more: what was not sent is answered with `MOVED`, as the server would. */
   leave(): void {
+    this.#hasLeft = true;
     this.#rejectWaiting(() => otherShards());
     void this.close();
   }
@@ -292,10 +295,12 @@ export class Channel {
   #lost(link: Link, cause: RingkvError): void {
     this.#link = undefined;
     this.#lostCause = cause;
-    this.#tell('reconnecting', cause);
     // A server that takes connections only to drop them is not asked more often for it.
     if (this.#timers.now() - this.#connectedMs > RECONNECT_MAX_MS) this.#attempts = 0;
-    void this.#reconnect();
+    if (!this.#hasLeft) {
+      this.#tell('reconnecting', cause);
+      void this.#reconnect();
+    }
     const again: { request: Request; bytes: Uint8Array }[] = [];
     for (const frame of link.unanswered()) {
       for (const request of frame.requests) {
@@ -307,6 +312,7 @@ export class Channel {
       }
     }
     this.#queue.putBack(again);
+    if (this.#hasLeft) this.#rejectWaiting(() => otherShards());
   }
 
   /** Settles a request that nobody waits for any longer. */

@@ -94,3 +94,25 @@ test('two say hello in one turn, the first without the second: that is closed, a
   expect(states).toEqual(['connected', 'closed']);
   expect(timers.alarmCount).toBe(0);
 });
+
+test('a read that a shard owed when it left, and was lost, goes to where its key is now', async () => {
+  const { client, timers, states, wire, greet, attempts } = await open('a', 'b');
+  const read = client.get('foo');
+  await turn();
+  greet('b', 'a', 'b');
+  await turn();
+  wire('a').lose();
+  timers.advance(50);
+  await turn();
+  greet('a', 'a', 'c');
+  await turn();
+  wire('b').lose();
+  await turn();
+  greet('c', 'a', 'c');
+  await turn();
+  wire('c').reply('FOO');
+  expect(await read).toBe('FOO');
+  expect(attempts).toEqual(['a', 'b', 'a', 'c']);
+  expect(states).toEqual(['connected', 'reconnecting', 'connected']);
+  await client.close();
+});
