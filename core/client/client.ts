@@ -13,6 +13,7 @@ import { type CallOptions, DEFAULT_SCAN_COUNT, Methods, type ScannedKey, type Sc
 import { joinOperations, type Operation, operations, type ServerHello } from './operations.ts';
 import {
   ANY_SHARD,
+  combine,
   EVERY_SHARD,
   encoded,
   isMoved,
@@ -25,7 +26,6 @@ import {
   resultOfBatch,
   routeOf,
   shardsOfSlots,
-  together,
 } from './routing.ts';
 import { type ClientOptions, type ClientState, type Connect, DEFAULT_TIMEOUT_MS } from './settings.ts';
 import { decodeKey } from './values.ts';
@@ -223,7 +223,7 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
     options: CallOptions | undefined,
   ): Promise<R> {
     const route = routeOf(bytes);
-    if (route === EVERY_SHARD) return (await this.#askEvery(operation, [bytes], options)).reduce(together);
+    if (route === EVERY_SHARD) return combine(operation, await this.#askEvery(operation, [bytes], options)) as R;
     const follow = this.#follower(operation.name, options);
     const channel = this.#channelOn(route);
     try {
@@ -241,94 +241,88 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
     options: CallOptions | undefined,
   ): Promise<T> {
     const parts = partsOf(all, bytes);
-    const results: unknown[] = new Array(parts.length).fill(undefined);
     const follow = this.#follower('the batch', options);
-    const places = [...parts.keys()];
-    const { refused, movedBy } = await this.#runParts(parts, places, results, options);
+    const { results, refused, movedBy } = await this.#runParts(parts, options);
     if (movedBy === undefined) return resultOfBatch<T>(results, refused);
-    const moved = places.filter((place) => isMoved(results[place]));
-    const standing = refused.filter((error) => !isMoved(error));
+    const moved = [...parts.keys()].filter((place) => isMoved(results[place]));
     // When it is given up, what was done is told nevertheless.
-    const rest = await follow(movedBy).catch((error: RingkvError) => error);
-    const isGivenUp = rest instanceof RingkvError;
-    for (const place of moved) results[place] = isGivenUp ? rest : undefined;
-    standing.push(...(isGivenUp ? [rest] : (await this.#runParts(parts, moved, results, rest)).refused));
-    return resultOfBatch<T>(results, standing);
+    const again = await follow(movedBy).then(
+      (rest) => this.#runParts(pick(parts, moved), rest),
+      (error: RingkvError) => ({ results: moved.map(() => error), refused: [error] }),
+    );
+    for (const [i, place] of moved.entries()) results[place] = again.results[i];
+    return resultOfBatch<T>(results, [...refused.filter((error) => !isMoved(error)), ...again.refused]);
   }
 
   /**
-   * Runs those parts of a batch that stand at `places`, each shard's as one batch, and puts their results there. Resolves
-   * to the errors with which shards' batches failed as a whole, and a shard that owned not all it was asked for.
+   * Runs these parts of a batch, each shard's as one batch. Resolves to their results, the errors with which shards' batches
+   * failed as a whole, and a shard that owned not all it was asked for.
    */
   async #runParts(
     parts: readonly Part[],
-    places: readonly number[],
-    results: unknown[],
     options: CallOptions | undefined,
-  ): Promise<{ refused: RingkvError[]; movedBy: Channel | undefined }> {
+  ): Promise<{ results: unknown[]; refused: RingkvError[]; movedBy: Channel | undefined }> {
     const map = this.#map;
+    /** The places of those that each shard runs. */
     const shares = new Map<Channel, number[]>();
-    const assign = (channel: Channel, place: number): void => {
-      const share = shares.get(channel);
-      if (share === undefined) shares.set(channel, [place]);
-      else share.push(place);
-    };
-    for (const place of places) {
-      const { route } = parts[place]!;
-      if (route !== EVERY_SHARD) assign(this.#channelOn(route), place);
-      else for (const channel of this.#everyChannel()) assign(channel, place);
+    for (const [place, { route }] of parts.entries()) {
+      for (const channel of route === EVERY_SHARD ? this.#everyChannel() : [this.#channelOn(route)]) {
+        const share = shares.get(channel);
+        if (share === undefined) shares.set(channel, [place]);
+        else share.push(place);
+      }
     }
+    const answers: unknown[][] = parts.map(() => []);
     const refused: RingkvError[] = [];
     let movedBy: Channel | undefined;
     const runShare = async ([channel, share]: [Channel, number[]]): Promise<void> => {
       const writer = new Writer();
-      for (const place of share) writer.raw(parts[place]!.bytes);
-      const joined = joinOperations(share.map((place) => parts[place]!.operation));
+      for (const { bytes } of pick(parts, share)) writer.raw(bytes);
+      const joined = joinOperations(pick(parts, share).map(({ operation }) => operation));
       const given = await channel.run(joined, [writer.view()], options).catch((error: RingkvError) => {
         if (error instanceof BatchError) return error.results;
         refused.push(error);
         return share.map(() => error);
       });
-      for (const [i, place] of share.entries()) {
-        if (isMoved(given[i])) movedBy = channel;
-        results[place] = results[place] === undefined ? given[i] : together(results[place], given[i]);
-      }
+      if (given.some(isMoved)) movedBy = channel;
+      for (const [i, place] of share.entries()) answers[place]!.push(given[i]);
     };
     await Promise.all([...shares].map(runShare));
-    if (map === this.#map) return { refused, movedBy };
-    for (const place of places) {
-      const { route, operation } = parts[place]!;
+    const results = parts.map(({ operation }, place) => combine(operation, answers[place]!));
+    if (map === this.#map) return { results, refused, movedBy };
+    for (const [place, { route, operation }] of parts.entries()) {
       const result = results[place];
       if (route !== EVERY_SHARD || (result instanceof RingkvError && !isMoved(result))) continue;
       // Not all shards there are now have answered; but to clear once more could undo what stands after it in the batch.
       results[place] = operation.isRead ? otherShards() : new UnknownOutcomeError(otherShards());
       movedBy ??= this.#home;
     }
-    return { refused, movedBy };
+    return { results, refused, movedBy };
   }
 
   /**
-   * Runs an operation on every shard; it may be run twice. Rejects when one of them fails; the others have done it
-   * nevertheless.
+   * Runs an operation on every shard; it may be run twice. Rejects when one of them fails, once all have answered; the
+   * others have done it nevertheless.
    */
   async #askEvery<A extends readonly unknown[], R>(
     operation: Operation<A, R>,
     args: A,
     options: CallOptions | undefined,
   ): Promise<R[]> {
-    const ask = async (given: CallOptions | undefined): Promise<R[]> => {
+    const ask = async (given: CallOptions | undefined): Promise<(R | RingkvError)[]> => {
       const map = this.#map;
-      const results = await Promise.all(this.#everyChannel().map((channel) => channel.run(operation, args, given)));
-      if (map !== this.#map) throw otherShards();
-      return results;
+      const asked = this.#everyChannel().map((channel) => channel.run(operation, args, given));
+      const answers = await Promise.all(asked.map((answer) => answer.catch((error: RingkvError) => error)));
+      return map === this.#map ? answers : [...answers, otherShards()];
     };
     const follow = this.#follower(operation.name, options);
-    try {
-      return await ask(options);
-    } catch (error) {
-      if (!isMoved(error)) throw error;
-      return await ask(await follow(this.#home));
-    }
+    const first = await ask(options);
+    const failed = first.filter((answer) => answer instanceof RingkvError);
+    if (failed.length === 0) return first as R[];
+    if (!failed.every(isMoved)) throw combine(operation, first);
+    const again = await follow(this.#home).then(ask, (error: RingkvError) => [error]);
+    if (again.some((answer) => answer instanceof RingkvError)) throw combine(operation, [...again, ...first]);
+    return again as R[];
   }
 
   #checkOpen(): void {
@@ -436,4 +430,9 @@ function stateOf(channels: Iterable<ChannelState>): ClientState {
   const states = [...channels];
   if (states.every((state) => state === 'closed')) return 'closed';
   return states.includes('reconnecting') ? 'reconnecting' : 'connected';
+}
+
+/** Those that stand at these places. */
+function pick<T>(all: readonly T[], places: readonly number[]): T[] {
+  return places.map((place) => all[place]!);
 }

@@ -113,14 +113,15 @@ export class AbortError extends RingkvError {
 /**
  * A write was sent, but its reply did not come: it may have been done, or not. It is never sent a second time; whoever
  * wants that reads the key first, or knows that doing it twice is harmless. `cause` says what happened: `TimeoutError`,
- * `AbortError`, `ConnectionError` or `ProtocolError`.
+ * `AbortError`, `ConnectionError` or `ProtocolError`. Of a write that goes to every shard it is the error of one that has
+ * not done it, while others have.
  */
 export class UnknownOutcomeError extends RingkvError {
   override readonly name = 'UnknownOutcomeError';
   readonly code = ClientErrorCode.UNKNOWN_OUTCOME;
 
   constructor(cause: RingkvError) {
-    super(`sent, but not answered, so it may have been done or not: ${cause.message}`, { cause });
+    super(`it may have been done or not: ${cause.message}`, { cause });
   }
 }
 

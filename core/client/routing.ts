@@ -5,7 +5,7 @@
 import { Reader } from '../msgpack.ts';
 import { ErrorCode, MAX_VALUE_DEPTH, Op } from '../protocol.ts';
 import { type ShardMap, SLOTS, slotOf } from '../slots.ts';
-import { BatchError, RingkvError, ServerError } from './errors.ts';
+import { BatchError, RingkvError, ServerError, UnknownOutcomeError } from './errors.ts';
 import type { Operation } from './operations.ts';
 
 /** The operation is one for every shard: what they answer is put together. */
@@ -73,10 +73,17 @@ export function otherShards(): ServerError {
   return new ServerError(ErrorCode.MOVED, 'the server has other shards now');
 }
 
-/** What two shards answered to the same operation, as one answer: a sum of numbers, an error if there is one. */
-export function together<R>(a: R, b: R): R {
-  if (a instanceof RingkvError || typeof b === 'boolean') return a;
-  return b instanceof RingkvError ? b : ((Number(a) + Number(b)) as R);
+/**
+ * What shards answered to the same operation, as one answer: an error if there is one, else the sum of numbers. A write that
+ * some have done, and others not, is no error that says that nothing was done.
+ */
+export function combine({ isRead }: Operation<never, unknown>, answers: readonly unknown[]): unknown {
+  const errors = answers.filter((answer) => answer instanceof RingkvError);
+  const [first] = errors;
+  if (first === undefined) return answers.reduce((a, b) => (typeof b === 'boolean' ? b : Number(a) + Number(b)));
+  const unknown = errors.find((error) => error instanceof UnknownOutcomeError);
+  if (unknown !== undefined) return unknown;
+  return isRead || errors.length === answers.length ? first : new UnknownOutcomeError(first);
 }
 
 /**

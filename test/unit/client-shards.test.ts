@@ -14,7 +14,7 @@ import { parseAddress } from '../../transports/address.ts';
 import { createNodeTransport } from '../../transports/node.ts';
 import { exerciseOperations } from '../support/exercise.ts';
 import { ManualTimers } from '../support/manual-timers.ts';
-import { HELLO, ScriptedServer, wireError } from '../support/scripted-server.ts';
+import { HELLO, type ScriptedConnection, ScriptedServer, wireError } from '../support/scripted-server.ts';
 import { WireClient } from '../support/wire.ts';
 
 const SHARDS = 3;
@@ -252,7 +252,7 @@ describe('shards that are not as they were told', () => {
   /** `bar` has slot 5061, `foo` has 12182. */
   const moved = (slot: number, server: ScriptedServer) => wireError('MOVED', `${slot} ${server.address}`);
 
-  async function open(): Promise<{ client: Client; home: Awaited<ReturnType<ScriptedServer['greeted']>> }> {
+  async function open(): Promise<{ client: Client; home: ScriptedConnection }> {
     const greeted = a.greeted({ ...HELLO, shards: map(a.address, b.address) });
     const transport = createNodeTransport();
     // The client of one test may tell of its end only while the next one runs.
@@ -263,6 +263,13 @@ describe('shards that are not as they were told', () => {
       ...reach(parseAddress(a.address), transport.connect.bind(transport)),
     });
     return { client, home: await greeted };
+  }
+
+  /** What home answers to a GET of its own. */
+  function answered(client: Client, home: ScriptedConnection): Promise<unknown> {
+    const got = client.get('bar');
+    void home.frame().then(() => home.reply([1]));
+    return got;
   }
 
   test('MOVED is followed, by what HELLO then tells', async () => {
@@ -354,6 +361,36 @@ describe('shards that are not as they were told', () => {
     timers.advance(5000);
     expect(await batch).toMatchObject({ code: 'BATCH', results: [true, { code: 'UNKNOWN_OUTCOME' }, 1] });
     expect(await single).toMatchObject({ code: 'TIMEOUT' });
+  });
+
+  test.each([
+    ['alone', (client: Client) => client.clear(), []],
+    ['in a batch', (client: Client) => client.batch().clear().get('bar').send(), ['BAR']],
+  ])(
+    'a CLEAR %s that one shard has done, and another could not be asked for, is not said to have changed nothing',
+    async (_, issue, others) => {
+      const { client, home } = await open();
+      const outcome = issue(client).catch((error: unknown) => error);
+      expect((await home.frame())[0]).toEqual([Op.CLEAR]);
+      home.reply([true, ...others]);
+      await b.connection();
+      // The reply has to be read before the time is over.
+      expect(await answered(client, home)).toBe(1);
+      timers.advance(5000);
+      const unknown = { code: 'UNKNOWN_OUTCOME', cause: { code: 'TIMEOUT' } };
+      expect(await outcome).toMatchObject(
+        others.length === 0 ? unknown : { code: 'BATCH', results: [unknown, ...others] },
+      );
+    },
+  );
+
+  test('a CLEAR that no shard was asked for has changed nothing', async () => {
+    const { client, home } = await open();
+    home.socket.destroy();
+    await expect.poll(() => client.state).toBe('reconnecting');
+    const outcome = client.clear().catch((error: unknown) => error);
+    timers.advance(5000);
+    expect(await outcome).toMatchObject({ code: 'TIMEOUT' });
   });
 
   test('a batch that no shard took fails with their common reason', async () => {
