@@ -3,7 +3,7 @@
  * frame, any number of frames is in flight, and what a lost connection leaves open is told apart: reads are sent again,
  * writes are reported as unknown. It knows no runtime: connections and alarms are given to it.
  */
-import { ErrorCode, MAX_FRAME_OPERATIONS } from '../protocol.ts';
+import { ErrorCode, MAX_VALUE_DEPTH } from '../protocol.ts';
 import { ALARM_DELAY_MAX_MS } from './deadline.ts';
 import { backOffMs, type Dialled, type DialOptions, dial, RECONNECT_MAX_MS } from './dial.ts';
 import {
@@ -20,7 +20,7 @@ import {
 } from './errors.ts';
 import type { Link, LinkOwner, SentFrame } from './link.ts';
 import type { CallOptions } from './methods.ts';
-import type { Operation, ServerHello } from './operations.ts';
+import { type Operation, type ServerHello, UNTOLD_LIMITS } from './operations.ts';
 import { payloadBytes, Queue } from './queue.ts';
 import { Request } from './request.ts';
 import { otherShards } from './routing.ts';
@@ -98,8 +98,8 @@ export class Channel {
   /** Bytes issued and not answered, as `pendingBytesMax` counts them. */
   #pendingBytes = 0;
   #link: Link | undefined;
-  /** Anything may be issued before the server has told what it takes. */
-  #frameBytesMax = Infinity;
+  /** What the server takes. Before it has told, a frame may be of any size. */
+  #limits: Pick<ServerHello, 'maxFrame' | 'maxOperations' | 'maxDepth'> = { maxFrame: Infinity, ...UNTOLD_LIMITS };
   #connections = 0;
   #connectedMs = 0;
   /** Attempts to connect since a connection lasted. */
@@ -229,25 +229,31 @@ export class Channel {
   }
 
   #refusal(request: Request): RingkvError | undefined {
-    const { name, count } = request.operation;
-    if (count > MAX_FRAME_OPERATIONS) {
-      return new ArgumentError(`${name} has ${count} operations; a frame holds ${MAX_FRAME_OPERATIONS}`);
-    }
     const pendingBytes = this.#pendingBytes + request.costBytes;
     if (pendingBytes > this.#pendingBytesMax) {
       return new QueueFullError(
-        `with this ${name} ${pendingBytes} bytes would be unanswered; pendingBytesMax is ${this.#pendingBytesMax}`,
+        `with this ${request.operation.name} ${pendingBytes} bytes would be unanswered; pendingBytesMax is ${this.#pendingBytesMax}`,
       );
     }
-    return this.#refusalOfSize(request);
+    return this.#refusalOfServer(request);
   }
 
-  #refusalOfSize(request: Request): ArgumentError | undefined {
+  /** For what the server would refuse the whole frame. */
+  #refusalOfServer(request: Request): ArgumentError | undefined {
+    const { name, count } = request.operation;
+    const { maxFrame, maxOperations, maxDepth } = this.#limits;
+    if (count > maxOperations) {
+      return new ArgumentError(`${name} has ${count} operations; the server takes ${maxOperations} in one frame`);
+    }
     const bytes = payloadBytes(request);
-    if (bytes <= this.#frameBytesMax) return undefined;
-    return new ArgumentError(
-      `${request.operation.name} takes ${bytes} bytes; the server takes ${this.#frameBytesMax} in one frame`,
-    );
+    if (bytes > maxFrame) {
+      return new ArgumentError(`${name} takes ${bytes} bytes; the server takes ${maxFrame} in one frame`);
+    }
+    // Beyond the protocol's own depth nothing is encoded.
+    if (maxDepth < MAX_VALUE_DEPTH && this.#queue.nestsDeeper(request, maxDepth)) {
+      return new ArgumentError(`a value of ${name} nests more than ${maxDepth} deep, which the server does not take`);
+    }
+    return undefined;
   }
 
   /** Returns the time of this tick. */
@@ -264,8 +270,9 @@ export class Channel {
     this.#isFlushScheduled = false;
     const link = this.#link;
     if (link === undefined) return;
+    const { maxFrame, maxOperations } = this.#limits;
     while (true) {
-      const frame = this.#queue.take(Math.min(this.#frameBytesMax, link.roomBytes));
+      const frame = this.#queue.take(Math.min(maxFrame, link.roomBytes), maxOperations);
       if (frame === undefined) break;
       link.send(frame);
     }
@@ -391,10 +398,10 @@ export class Channel {
     this.#connections++;
     this.#connectedMs = this.#timers.now();
     this.#lostCause = undefined;
-    this.#frameBytesMax = hello.maxFrame;
+    this.#limits = hello;
     this.#tell('connected');
     // This server may take less than the one before.
-    this.#rejectWaiting((request) => this.#refusalOfSize(request));
+    this.#rejectWaiting((request) => this.#refusalOfServer(request));
     this.#owner.hello(hello);
     this.#scheduleFlush();
   }

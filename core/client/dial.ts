@@ -85,7 +85,7 @@ function sayHello(link: Link, { token, name }: DialOptions): Promise<ServerHello
     const queue = new Queue();
     const span = queue.write(operations.hello, [{ token, name }]);
     queue.push(new Request(operations.hello, span, Infinity, resolve as (hello: unknown) => void, reject));
-    link.send(queue.take(Infinity)!);
+    link.send(queue.take(Infinity, 1)!);
   });
 }
 

@@ -36,7 +36,7 @@ export abstract class RingkvError extends Error {
   abstract readonly code: RingkvErrorCode;
 }
 
-/** An argument is not what the operation takes, or too large for a frame. Nothing was sent. */
+/** An argument is not what the operation takes, or more than the server takes in a frame. Nothing was sent. */
 export class ArgumentError extends RingkvError {
   override readonly name = 'ArgumentError';
   readonly code = ClientErrorCode.ARGUMENT;

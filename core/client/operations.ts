@@ -3,7 +3,7 @@
  * sent again. Clients and stores are thin over this table.
  */
 import { type Reader, readError, type Writer } from '../msgpack.ts';
-import { Op, PROTOCOL_VERSION, SetFlag } from '../protocol.ts';
+import { MAX_FRAME_OPERATIONS, MAX_VALUE_DEPTH, Op, PROTOCOL_VERSION, SetFlag } from '../protocol.ts';
 import type { ShardMap } from '../slots.ts';
 import { ArgumentError, BatchError, ProtocolError, ResultError, RingkvError, ServerError } from './errors.ts';
 import { type Key, readValue, writeInteger, writeKey, writeTextOrBytes, writeValue } from './values.ts';
@@ -62,6 +62,10 @@ export interface ServerHello {
   readonly maxFrame: number;
   /** Longest key it takes. Unit: bytes. */
   readonly maxKey: number;
+  /** Most operations it takes in one request. */
+  readonly maxOperations: number;
+  /** Deepest nesting of a value that it takes. */
+  readonly maxDepth: number;
   /** What this client may do: `full`, `read-only`, or `none` before it has brought a token. */
   readonly access?: 'full' | 'read-only' | 'none';
   /** For each shard its first slot, its last slot and its address. */
@@ -72,6 +76,9 @@ export interface HelloArguments {
   readonly token?: string | undefined;
   readonly name?: string | undefined;
 }
+
+/** What a server may leave untold: then it has the protocol's own. */
+export const UNTOLD_LIMITS = { maxOperations: MAX_FRAME_OPERATIONS, maxDepth: MAX_VALUE_DEPTH };
 
 const TTL_NONE = -1;
 const FALSE = 0xc2;
@@ -304,10 +311,17 @@ function readMap(reader: Reader): Record<string, unknown> {
 }
 
 function readHello(reader: Reader): ServerHello {
-  const hello = readMap(reader);
-  const { protocol, maxFrame } = hello;
+  const hello: Record<string, unknown> = { ...UNTOLD_LIMITS, ...readMap(reader) };
+  const { protocol } = hello;
   if (protocol !== PROTOCOL_VERSION) throw unexpected(`protocol ${PROTOCOL_VERSION}`, protocol);
-  if (!Number.isSafeInteger(maxFrame) || Number(maxFrame) < 1) throw unexpected('a maxFrame', maxFrame);
+  for (const [field, least] of [
+    ['maxFrame', 1],
+    ['maxOperations', 1],
+    ['maxDepth', 0],
+  ] as const) {
+    const limit = hello[field];
+    if (!Number.isSafeInteger(limit) || Number(limit) < least) throw unexpected(`a ${field}`, limit);
+  }
   if (!isShardMap(hello.shards)) throw unexpected('a list of shards', hello.shards);
   return hello as unknown as ServerHello;
 }

@@ -1,8 +1,8 @@
 /**
  * The requests that wait to be sent, encoded, one after the other in one buffer, from which frames are cut without copying.
  */
-import { Writer } from '../msgpack.ts';
-import { FRAME_HEADER_BYTES, MAX_FRAME_OPERATIONS, writeFrameHeader } from '../protocol.ts';
+import { MsgpackError, Reader, Writer } from '../msgpack.ts';
+import { FRAME_HEADER_BYTES, writeFrameHeader } from '../protocol.ts';
 import type { Operation } from './operations.ts';
 import type { Request } from './request.ts';
 
@@ -62,11 +62,24 @@ export class Queue {
     this.#requests.push(request);
   }
 
+  /** Whether a request that waits has a value that nests deeper than this. */
+  nestsDeeper({ start, end }: Request, depthMax: number): boolean {
+    const reader = new Reader(this.#writer.view(), start, end);
+    try {
+      // Each operation is an array around its values.
+      while (reader.position < end) reader.skip(depthMax + 1);
+      return false;
+    } catch (error) {
+      if (error instanceof MsgpackError && error.tooDeep) return true;
+      throw error;
+    }
+  }
+
   /**
-   * The next frame, of as many requests as one with a payload of `payloadBytesMax` can hold; undefined when none waits, or
-   * the next is larger than that.
+   * The next frame, of as many requests as one with a payload of `payloadBytesMax` and `operationsMax` can hold; undefined
+   * when none waits, or the next is larger than that.
    */
-  take(payloadBytesMax: number): Frame | undefined {
+  take(payloadBytesMax: number, operationsMax: number): Frame | undefined {
     this.#compact();
     const all = this.#requests;
     while (all[this.#taken]?.isSettled) this.#taken++;
@@ -81,7 +94,7 @@ export class Queue {
     for (; next < all.length; next++) {
       const { operation, end, isSettled } = all[next]!;
       const bytes = arrayHeaderBytes(count + operation.count) + end - first.start;
-      if (isSettled || bytes > payloadBytesMax || count + operation.count > MAX_FRAME_OPERATIONS) break;
+      if (isSettled || bytes > payloadBytesMax || count + operation.count > operationsMax) break;
       count += operation.count;
     }
     if (next === this.#taken) return undefined;

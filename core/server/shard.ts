@@ -419,6 +419,8 @@ export class Shard {
       engine: this.engine.name,
       maxFrame: this.maxFrameBytes,
       maxKey: this.engine.limits.keyBytesMax,
+      maxOperations: this.engine.limits.operationsMax,
+      maxDepth: this.engine.limits.depthMax,
     };
   }
 }

@@ -129,6 +129,8 @@ export function serverSuite({ runtime, transport, listen, flags = [] }: ServerCe
         engine: 'swiss',
         maxFrame: 16 * MiB,
         maxKey: 65_535,
+        maxOperations: 1_048_576,
+        maxDepth: 32,
         shards: [[0, 16_383, server.ready.address]],
       });
       expect(wrong.error).toBe('RANGE');

@@ -43,7 +43,10 @@ export function open(options: Partial<ClientOptions> = {}): Promise<Client> {
 }
 
 /** A client and the server's end of its connection, past HELLO. */
-export async function pair(options: Partial<ClientOptions> = {}, hello = HELLO): Promise<[Client, ScriptedConnection]> {
+export async function pair(
+  options: Partial<ClientOptions> = {},
+  hello: Readonly<Record<string, unknown>> = HELLO,
+): Promise<[Client, ScriptedConnection]> {
   const greeted = server.greeted(hello);
   return [await open(options), await greeted];
 }
@@ -61,7 +64,10 @@ export async function lose(connection: ScriptedConnection): Promise<void> {
 }
 
 /** Lets the client's pause pass, the first or second unless told otherwise, and answers its HELLO. */
-export async function reconnected(hello = HELLO, pauseMs = 100): Promise<ScriptedConnection> {
+export async function reconnected(
+  hello: Readonly<Record<string, unknown>> = HELLO,
+  pauseMs = 100,
+): Promise<ScriptedConnection> {
   const greeted = server.greeted(hello);
   const connected = becomes('connected');
   timers.advance(pauseMs);

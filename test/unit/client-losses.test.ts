@@ -180,7 +180,9 @@ describe('a lost connection', () => {
     const [client, connection] = await pair();
     await lose(connection);
     const [small, large] = [client.set('a', 1), client.set('b', 'x'.repeat(200))];
-    const second = await reconnected({ ...HELLO, maxFrame: 100 });
+    const [many, deep] = [client.batch().get('a').get('b').send(), client.set('c', [1])];
+    const second = await reconnected({ ...HELLO, maxFrame: 100, maxOperations: 1, maxDepth: 0 });
+    for (const refused of [many, deep]) expect(await failure(refused)).toMatchObject({ code: 'ARGUMENT' });
     expect(await failure(large)).toMatchObject({
       code: 'ARGUMENT',
       message: expect.stringMatching(/takes 100 in one frame/),

@@ -40,7 +40,7 @@ function linked() {
     const span = queue.write(operations.ping, [value]);
     const note = (outcome: unknown): void => void outcomes.push(outcome);
     queue.push(new Request(operations.ping, span, Infinity, note, note));
-    link.send(queue.take(Infinity)!);
+    link.send(queue.take(Infinity, 1)!);
   };
   return { connection, link, outcomes, ping };
 }

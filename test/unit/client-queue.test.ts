@@ -5,7 +5,7 @@ import { ClosedError } from '../../core/client/errors.ts';
 import { operations } from '../../core/client/operations.ts';
 import { Queue } from '../../core/client/queue.ts';
 import { Request } from '../../core/client/request.ts';
-import { Op } from '../../core/protocol.ts';
+import { MAX_FRAME_OPERATIONS, Op } from '../../core/protocol.ts';
 
 function add(queue: Queue, key: string): Request {
   const span = queue.write(operations.get, [key]);
@@ -28,7 +28,11 @@ function giveUp(queue: Queue, request: Request): void {
 /** The keys of each frame. */
 function frames(queue: Queue, payloadBytesMax: number): string[][] {
   const keys: string[][] = [];
-  for (let frame = queue.take(payloadBytesMax); frame !== undefined; frame = queue.take(payloadBytesMax)) {
+  for (
+    let frame = queue.take(payloadBytesMax, MAX_FRAME_OPERATIONS);
+    frame !== undefined;
+    frame = queue.take(payloadBytesMax, MAX_FRAME_OPERATIONS)
+  ) {
     expect(frame.bytes.length).toBe(5 + new DataView(frame.bytes.buffer, frame.bytes.byteOffset).getUint32(1));
     expect(frame.bytes.length - 5).toBeLessThanOrEqual(payloadBytesMax);
     const operations = decode(frame.bytes.subarray(5)) as [number, string][];
@@ -77,7 +81,7 @@ describe('the queue', () => {
   test('puts back what was sent before what waits', () => {
     const queue = new Queue();
     const requests = ['a', 'b', 'c'].map((key) => add(queue, key));
-    const bytes = queue.take(1000)!.bytes.slice();
+    const bytes = queue.take(1000, MAX_FRAME_OPERATIONS)!.bytes.slice();
     add(queue, 'd');
     requests[1]!.reject(new ClosedError('given up'));
     queue.putBack(requests.map((request) => ({ request, bytes })));
@@ -87,8 +91,8 @@ describe('the queue', () => {
   test('keeps what is larger than may be taken now', () => {
     const queue = new Queue();
     for (const key of ['one', 'a much longer one']) add(queue, key);
-    expect(decode(queue.take(10)!.bytes.subarray(5))).toEqual([[Op.GET, 'one']]);
-    expect(queue.take(10)).toBeUndefined();
+    expect(decode(queue.take(10, MAX_FRAME_OPERATIONS)!.bytes.subarray(5))).toEqual([[Op.GET, 'one']]);
+    expect(queue.take(10, MAX_FRAME_OPERATIONS)).toBeUndefined();
     expect(queue.isEmpty).toBe(false);
     expect(frames(queue, 100)).toEqual([['a much longer one']]);
   });
@@ -99,7 +103,7 @@ describe('the queue', () => {
     for (let i = 0; i < 3; i++) add(queue, key);
     for (let i = 0; i < 200; i++) {
       add(queue, key);
-      const { bytes } = queue.take(100_000)!;
+      const { bytes } = queue.take(100_000, MAX_FRAME_OPERATIONS)!;
       expect(decode(bytes.subarray(5))).toEqual([[Op.GET, key]]);
       expect(bytes.buffer.byteLength).toBeLessThan(8 * 1024 * 1024);
     }

@@ -110,6 +110,8 @@ describe('what is not the protocol', () => {
   test.each([
     ['another version', { ...HELLO, protocol: 2 }],
     ['no largest frame', { ...HELLO, maxFrame: 0 }],
+    ['no most operations', { ...HELLO, maxOperations: 'many' }],
+    ['no deepest nesting', { ...HELLO, maxDepth: -1 }],
     ['no map', ['ringkv']],
   ])('a hello with %s', async (_, hello) => {
     const opening = open();

@@ -78,6 +78,51 @@ describe('frames', () => {
     expect(await largest).toBe(true);
   });
 
+  test('none has more operations than the server takes, and a batch of more is refused', async () => {
+    const [client, connection] = await pair({}, { ...HELLO, maxOperations: 3 });
+    const results = Promise.all([...'abcd'].map((key) => client.get(key)));
+    const batch = client.batch().get('e').get('f').send();
+    const tooMany = client.batch().get('g').get('h').get('i').get('j').send();
+    expect(await failure(tooMany)).toMatchObject({
+      code: 'ARGUMENT',
+      message: expect.stringMatching(/takes 3 in one/),
+    });
+    expect(await connection.frame()).toEqual(['a', 'b', 'c'].map((key) => [Op.GET, key]));
+    expect(await connection.frame()).toEqual(['d', 'e', 'f'].map((key) => [Op.GET, key]));
+    connection.reply([1, 2, 3]);
+    connection.reply([4, 5, 6]);
+    expect([await results, await batch]).toEqual([
+      [1, 2, 3, 4],
+      [5, 6],
+    ]);
+  });
+
+  test('none has a value that nests deeper than the server takes', async () => {
+    const [client, connection] = await pair({}, { ...HELLO, maxDepth: 1 });
+    for (const refused of [
+      client.set('a', [[1]]),
+      client.cas('a', { b: {} }, 1),
+      client
+        .batch()
+        .set('a', 1)
+        .set('b', [[2]])
+        .send(),
+    ]) {
+      expect(await failure(refused)).toMatchObject({
+        code: 'ARGUMENT',
+        message: expect.stringMatching(/more than 1 deep/),
+      });
+    }
+    const taken = [client.set('a', [1]), client.batch().get('a').set('b', { c: 2 }).send()];
+    expect(await connection.frame()).toEqual([
+      [Op.SET, 'a', [1]],
+      [Op.GET, 'a'],
+      [Op.SET, 'b', { c: 2 }],
+    ]);
+    connection.reply([true, [1], true]);
+    expect(await Promise.all(taken)).toEqual([true, [[1], true]]);
+  });
+
   test('a batch is one, and is never parted', async () => {
     const [client, connection] = await pair({}, { ...HELLO, maxFrame: 40 });
     const single = client.get('first');

@@ -40,6 +40,17 @@ describe('operations', () => {
     expect(await client.info()).toMatchObject({ engine: 'map', connections: 1, keys: 0 });
   });
 
+  test('what a server takes less of than others is learnt from it', async () => {
+    const limits = { operationsMax: 1000, depthMax: 2 };
+    await using strict = await startServer({ listen: 'tcp://127.0.0.1:0', engine: 'map', limits });
+    await using other = await connect(strict.address);
+    const values = await Promise.all(Array.from({ length: 1001 }, (_, i) => other.get(`key:${i}`)));
+    expect(new Set(values)).toEqual(new Set([undefined]));
+    await expect(other.set('a', [[[1]]])).rejects.toMatchObject({ code: 'ARGUMENT' });
+    expect(await other.set('a', [[1]])).toBe(true);
+    expect(await other.hello()).toMatchObject({ maxOperations: 1000, maxDepth: 2 });
+  });
+
   test('an error is the code of the wire, and that of one operation leaves the others alone', async () => {
     const results = await Promise.allSettled([client.set('t', 'x'), client.add('t', 1), client.get('t')]);
     expect(results[0]).toMatchObject({ value: true });
