@@ -1,7 +1,7 @@
 /** Several operations that travel, and run, as one. */
-import { Writer } from '../msgpack.ts';
 import { ArgumentError } from './errors.ts';
 import { type CallOptions, Methods, type Options, type Returned, type Way } from './methods.ts';
+import { OperationWriter } from './operation-writer.ts';
 import type { Operation } from './operations.ts';
 
 /** Runs operations that were encoded to these bytes, one after the other. */
@@ -32,7 +32,7 @@ export type BatchRunner<W extends Way> = <T extends unknown[]>(
 export class Batch<W extends Way, T extends unknown[] = []> extends Methods<'batch', T, W> {
   readonly #run: BatchRunner<W>;
   readonly #operations: Operation<never, unknown>[] = [];
-  readonly #writer = new Writer();
+  readonly #writer = new OperationWriter();
   #sent = false;
 
   constructor(run: BatchRunner<W>) {
@@ -51,6 +51,7 @@ export class Batch<W extends Way, T extends unknown[] = []> extends Methods<'bat
    */
   send(...[options]: Options[W]): Returned<T, [], W>[W] {
     this.#checkOpen();
+    this.#writer.checkIdle();
     this.#sent = true;
     return this.#run<T>(this.#operations, this.#writer.view(), options);
   }
@@ -60,13 +61,7 @@ export class Batch<W extends Way, T extends unknown[] = []> extends Methods<'bat
     args: A,
   ): Returned<R, T, W>['batch'] {
     this.#checkOpen();
-    const before = this.#writer.length;
-    try {
-      operation.write(this.#writer, ...args);
-    } catch (error) {
-      this.#writer.truncate(before);
-      throw error;
-    }
+    this.#writer.operation(operation, args);
     this.#operations.push(operation);
     return this as unknown as Batch<W, [...T, R]>;
   }

@@ -10,6 +10,7 @@ import { Channel, type ChannelState, type TakenBack } from './channel.ts';
 import { Deadline } from './deadline.ts';
 import { BatchError, ClosedError, RingkvError, UnknownOutcomeError } from './errors.ts';
 import { type CallOptions, DEFAULT_SCAN_COUNT, Methods, type ScannedKey, type ScanOptions } from './methods.ts';
+import { OperationWriter } from './operation-writer.ts';
 import { joinOperations, type Operation, operations, type ServerHello } from './operations.ts';
 import {
   ANY_SHARD,
@@ -51,7 +52,7 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
   #toldState: ClientState | undefined;
 
   /** Where operations are encoded whose way is still to be found. */
-  readonly #writer = new Writer();
+  readonly #writer = new OperationWriter();
 
   #map = ONE_SHARD;
   /** The channel to the only shard; undefined when there are several. */
@@ -200,7 +201,7 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
 
   #encode<A extends readonly unknown[]>(operation: Operation<A, unknown>, args: A): Uint8Array {
     this.#writer.clear();
-    operation.write(this.#writer, ...args);
+    this.#writer.operation(operation, args);
     return this.#writer.copy();
   }
 

@@ -3,6 +3,7 @@
  */
 import { MsgpackError, Reader, Writer } from '../msgpack.ts';
 import { FRAME_HEADER_BYTES, writeFrameHeader } from '../protocol.ts';
+import { OperationWriter } from './operation-writer.ts';
 import type { Operation } from './operations.ts';
 import type { Request } from './request.ts';
 
@@ -43,12 +44,7 @@ export class Queue {
   write<A extends readonly unknown[]>(operation: Operation<A, unknown>, args: A): [start: number, end: number] {
     const writer = this.#writer;
     const start = writer.length;
-    try {
-      operation.write(writer, ...args);
-    } catch (error) {
-      writer.truncate(start);
-      throw error;
-    }
+    writer.operation(operation, args);
     return [start, writer.length];
   }
 
@@ -169,8 +165,8 @@ export function payloadBytes({ operation, start, end }: Request): number {
   return arrayHeaderBytes(operation.count) + end - start;
 }
 
-function newWriter(): Writer {
-  const writer = new Writer(4096);
+function newWriter(): OperationWriter {
+  const writer = new OperationWriter(4096);
   writer.reserve(HEADROOM_BYTES);
   return writer;
 }

@@ -3,11 +3,12 @@
  * promise.
  */
 import type { Engine, EngineName, EngineStats } from '../engine/engine.ts';
-import { Reader, readError, Writer } from '../msgpack.ts';
+import { Reader, readError } from '../msgpack.ts';
 import { ErrorCode, FRAME_HEADER_BYTES, MAX_REPLY_BYTES } from '../protocol.ts';
 import { Batch } from './batch.ts';
 import { ArgumentError, ClosedError, ProtocolError, RingkvError, ServerError } from './errors.ts';
 import { DEFAULT_SCAN_COUNT, Methods, type Returned, type ScannedKey, type ScanOptions } from './methods.ts';
+import { OperationWriter } from './operation-writer.ts';
 import { joinOperations, type Operation, operations } from './operations.ts';
 import { decodeKey } from './values.ts';
 
@@ -39,7 +40,7 @@ export interface StoreInfo extends EngineStats {
 export class Store extends Methods<'value'> implements Disposable {
   #engine: Engine | undefined;
   readonly #now: () => number;
-  #request = new Writer();
+  #request = new OperationWriter();
   #untilSweep = SWEEP_INTERVAL;
 
   constructor({ engine, now }: StoreOptions) {
@@ -104,11 +105,11 @@ export class Store extends Methods<'value'> implements Disposable {
 
   /** The payload, valid until the next operation. */
   #write<A extends readonly unknown[]>(operation: Operation<A, unknown>, args: A): Uint8Array {
-    if (this.#request.capacity > KEPT_BYTES_MAX) this.#request = new Writer();
+    if (this.#request.capacity > KEPT_BYTES_MAX) this.#request = new OperationWriter();
     const request = this.#request;
     request.clear();
     request.arrayHeader(operation.count);
-    operation.write(request, ...args);
+    request.operation(operation, args);
     if (request.length > REQUEST_BYTES_MAX) {
       throw new ArgumentError(
         `${operation.name} takes ${request.length} bytes; ${REQUEST_BYTES_MAX} can be read again`,

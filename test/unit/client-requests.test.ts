@@ -123,6 +123,21 @@ describe('frames', () => {
     expect(await Promise.all(taken)).toEqual([true, [[1], true]]);
   });
 
+  test('none has in the midst of a value what that issues while it is encoded', async () => {
+    const [client, connection] = await pair();
+    let inner: Promise<unknown> | undefined;
+    const set = client.set('a', {
+      get field() {
+        inner = failure(client.get('inner'));
+        return 1;
+      },
+    });
+    expect(await inner).toMatchObject({ code: 'ARGUMENT', message: expect.stringMatching(/while it is encoded/) });
+    expect(await connection.frame()).toEqual([[Op.SET, 'a', { field: 1 }]]);
+    connection.reply([true]);
+    expect(await set).toBe(true);
+  });
+
   test('a batch is one, and is never parted', async () => {
     const [client, connection] = await pair({}, { ...HELLO, maxFrame: 40 });
     const single = client.get('first');

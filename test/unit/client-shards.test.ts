@@ -85,6 +85,19 @@ describe('a server of three shards', () => {
     expect(await client.batch().send()).toEqual([]);
   });
 
+  test('takes nothing from a value that it is being given', async () => {
+    let inner: Promise<unknown> | undefined;
+    const value = {
+      get field() {
+        inner = client.get('foo').catch((error: unknown) => error);
+        return 'outer';
+      },
+    };
+    expect(await client.set('bar', value)).toBe(true);
+    expect(await inner).toMatchObject({ code: 'ARGUMENT' });
+    expect(await client.get('bar')).toEqual({ field: 'outer' });
+  });
+
   test('runs what belongs together as one', async () => {
     const frames = async () => Number((await server.info()).frames);
     await client.set('{user:1}name', 'Ada');

@@ -79,6 +79,35 @@ describe.each(['swiss', 'map'] as const)('a store on %s', (engine) => {
     expect(store.info()).toMatchObject({ engine, keys: store.count() });
   });
 
+  test('takes nothing from a value that it is being given', () => {
+    using store = openStore({ engine });
+    const having = (read: () => unknown) => ({
+      get field() {
+        return read();
+      },
+    });
+    const refused = expect.objectContaining({ code: 'ARGUMENT' });
+    expect(() =>
+      store.set(
+        'a',
+        having(() => store.get('a')),
+      ),
+    ).toThrow(refused);
+    const batch = store.batch<unknown[]>();
+    for (const read of [() => batch.get('a'), () => batch.send()]) {
+      expect(() => batch.set('a', having(read))).toThrow(refused);
+    }
+    using other = openStore({ engine });
+    other.set('b', ['from another']);
+    batch
+      .set(
+        'a',
+        having(() => other.get('b')),
+      )
+      .get('a');
+    expect(batch.send()).toEqual([true, { field: ['from another'] }]);
+  });
+
   test('takes no value that it could not give back', () => {
     using store = openStore({ engine });
     const large = new Uint8Array(60 * 1024 * 1024).fill(7);
