@@ -39,7 +39,9 @@ export function addTypedArrays(): void {
 
 function pack(view: ArrayBufferView): Uint8Array {
   const bytes = new Uint8Array(1 + view.byteLength);
-  bytes[0] = view instanceof DataView ? DATA_VIEW_CODE : KINDS.findIndex((kind) => view instanceof kind);
+  const code = view instanceof DataView ? DATA_VIEW_CODE : KINDS.findIndex((kind) => view instanceof kind);
+  if (code < 0) throw new TypeError(`${view.constructor.name} has no code in msgpackr's extension of typed arrays`);
+  bytes[0] = code;
   bytes.set(new Uint8Array(view.buffer, view.byteOffset, view.byteLength), 1);
   return bytes;
 }

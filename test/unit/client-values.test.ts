@@ -26,6 +26,15 @@ const keyBytes = (key: string | Uint8Array): Uint8Array => {
   return writer.copy();
 };
 
+/** As `Float16Array`, where a runtime has it: a view that is none of the kinds known before. */
+class HalfPrecision {
+  constructor() {
+    const typedArray: object = Object.getPrototypeOf(Uint16Array.prototype);
+    // biome-ignore lint/correctness/noConstructorReturn: only what is a typed array by birth counts as one.
+    return Object.setPrototypeOf(Uint16Array.of(1), typedArray);
+  }
+}
+
 class Nothing {
   toJSON(): null {
     return null;
@@ -139,6 +148,7 @@ describe('values', () => {
     ['a symbol inside', [Symbol('s')]],
     ['a class whose toJSON is null', new Nothing()],
     ['a circle', circular],
+    ['a typed array of a kind that msgpackr does not know', new HalfPrecision()],
   ])('%s is refused', (_, value) => {
     expect(() => encoded(value)).toThrow(ArgumentError);
   });
