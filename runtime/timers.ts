@@ -1,10 +1,11 @@
 /** The clock and the alarms that clients get: standards that every runtime and browser has. */
-import type { Timers } from '../core/client/settings.ts';
+import { ALARM_DELAY_MAX_MS, type Timers } from '../core/client/settings.ts';
 
 export const timers: Timers = {
   now: () => performance.now(),
   start(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
+    // A longer one would be taken as 1 ms.
+    const timer = delayMs > ALARM_DELAY_MAX_MS ? undefined : setTimeout(callback, delayMs);
     return () => clearTimeout(timer);
   },
 };

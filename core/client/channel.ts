@@ -4,7 +4,6 @@
  * writes are reported as unknown. It knows no runtime: connections and alarms are given to it.
  */
 import { ErrorCode, MAX_VALUE_DEPTH } from '../protocol.ts';
-import { ALARM_DELAY_MAX_MS } from './deadline.ts';
 import { backOffMs, type Dialled, type DialOptions, dial, RECONNECT_MAX_MS } from './dial.ts';
 import {
   AbortError,
@@ -25,6 +24,7 @@ import { payloadBytes, Queue } from './queue.ts';
 import { Request } from './request.ts';
 import { otherShards } from './routing.ts';
 import {
+  ALARM_DELAY_MAX_MS,
   type ClientSettings,
   type Connect,
   checkPositive,

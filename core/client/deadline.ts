@@ -3,9 +3,6 @@ import { AbortError, type RingkvError, TimeoutError } from './errors.ts';
 import type { CallOptions } from './methods.ts';
 import type { Timers } from './settings.ts';
 
-/** The longest delay that every runtime's timers take. Unit: milliseconds. */
-export const ALARM_DELAY_MAX_MS = 2 ** 31 - 1;
-
 export class Deadline {
   readonly #name: string;
   readonly #timers: Timers;
@@ -37,12 +34,12 @@ export class Deadline {
     const onTime = (): void => giveUp(new TimeoutError(`no reply to ${this.#name} in time`));
     if (signal?.aborted) onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
-    const cancel = leftMs > ALARM_DELAY_MAX_MS ? undefined : this.#timers.start(Math.max(0, leftMs), onTime);
+    const cancel = this.#timers.start(Math.max(0, leftMs), onTime);
     try {
       await Promise.race([other, givenUp]);
     } finally {
       signal?.removeEventListener('abort', onAbort);
-      cancel?.();
+      cancel();
     }
   }
 }

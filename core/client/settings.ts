@@ -6,11 +6,17 @@ export const DEFAULT_TIMEOUT_MS = 5000;
 export const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
 export const DEFAULT_PENDING_BYTES_MAX = 256 * 1024 * 1024;
 
+/** The longest delay that every runtime's timers take, some 24 days. Unit: milliseconds. */
+export const ALARM_DELAY_MAX_MS = 2 ** 31 - 1;
+
 /** The clock and the alarms of the runtime. */
 export interface Timers {
   /** A clock that never goes back. Unit: milliseconds. */
   now(): number;
-  /** Calls `callback` once, `delayMs` milliseconds from now, unless what it returns is called before. */
+  /**
+   * Calls `callback` once, `delayMs` milliseconds from now, unless what it returns is called before; never if the delay is above
+   * `ALARM_DELAY_MAX_MS`.
+   */
   start(delayMs: number, callback: () => void): () => void;
 }
 

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, expectTyp
 import { type Client, connect } from '../../runtime/client.ts';
 import { type Server, startServer } from '../../runtime/server.ts';
 import { exerciseOperations } from '../support/exercise.ts';
+import { HELLO, ScriptedServer } from '../support/scripted-server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ringkv-client-'));
 let server: Server;
@@ -23,6 +24,19 @@ beforeEach(async () => {
   await client.clear();
 });
 afterEach(() => client.close());
+
+test.each([Number.POSITIVE_INFINITY, 2 ** 31])('an attempt to connect may take %d ms', async (connectTimeoutMs) => {
+  const slow = await ScriptedServer.start();
+  const opening = connect({ address: slow.address, connectTimeoutMs });
+  const accepted = await slow.connection();
+  // More than the 1 ms that timers make of too long a delay.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  accepted.reply([HELLO]);
+  const opened = await opening;
+  expect(opened.state).toBe('connected');
+  await slow.stop();
+  await opened.close();
+});
 
 describe('operations', () => {
   test('each does what it says', () => exerciseOperations(client));
