@@ -337,5 +337,7 @@ function isShardMap(shards: unknown): shards is ShardMap {
 }
 
 function unexpected(expected: string, found: unknown): ProtocolError {
-  return new ProtocolError(`the reply should have ${expected}, not ${String(found)}`);
+  // What came may be an object with a `toString` that can't be called.
+  const what = typeof found === 'object' && found !== null ? 'an object' : String(found);
+  return new ProtocolError(`the reply should have ${expected}, not ${what}`);
 }

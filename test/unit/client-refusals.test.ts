@@ -63,6 +63,7 @@ describe('what is not the protocol', () => {
     ['too few results', frame([1])],
     ['too many results', frame([1, true, 3])],
     ['results of another kind', frame([1, 'yes'])],
+    ['results that can’t be told', frame([1, { toString: 1, valueOf: 1 }])],
     ['results cut off', fromHex('ce00000003 9201 d9')],
     ['what is no MessagePack', fromHex('ce00000003 92c1c1')],
     ['more than may come', fromHex('ceffffffff')],
