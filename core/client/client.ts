@@ -99,7 +99,7 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
    * meanwhile may be given or not. When the connection is lost the scan of its shard starts anew, since the server may be
    * another one, and gives again what it gave; so does all of it when the server has other shards than before.
    */
-  async *scan<const O extends ScanOptions>(
+  async *scan<const O extends ScanOptions = Record<never, never>>(
     options?: O,
     callOptions?: CallOptions,
   ): AsyncGenerator<ScannedKey<O>, void, undefined> {

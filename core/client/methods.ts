@@ -146,7 +146,13 @@ export interface ScanOptions {
   readonly keys?: 'text' | 'bytes' | undefined;
 }
 
-/** What a scan gives for these options. */
-export type ScannedKey<O extends ScanOptions> = O extends { readonly keys: 'bytes' } ? Uint8Array : string;
+/** What a scan gives for these options: both, where their type leaves it open which. */
+export type ScannedKey<O extends ScanOptions> = O extends { readonly keys: 'bytes' }
+  ? Uint8Array
+  : 'keys' extends keyof O
+    ? 'bytes' extends O['keys']
+      ? string | Uint8Array
+      : string
+    : string;
 
 export const DEFAULT_SCAN_COUNT = 1000;

@@ -58,7 +58,7 @@ export class Store extends Methods<'value'> implements Disposable {
    * All keys, in no particular order. A key that is there throughout is given at least once; what is set or deleted
    * meanwhile may be given or not.
    */
-  *scan<const O extends ScanOptions>(options?: O): Generator<ScannedKey<O>, void, undefined> {
+  *scan<const O extends ScanOptions = Record<never, never>>(options?: O): Generator<ScannedKey<O>, void, undefined> {
     const { prefix, count = DEFAULT_SCAN_COUNT, keys = 'text' }: ScanOptions = options ?? {};
     let cursor = 0n;
     do {

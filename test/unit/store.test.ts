@@ -3,7 +3,7 @@ import { describe, expect, expectTypeOf, test } from 'vitest';
 import { Store } from '../../core/client/store.ts';
 import { createMapEngine } from '../../core/engine/map.ts';
 import { createSwissEngine } from '../../core/engine/swiss.ts';
-import { openStore } from '../../runtime/store.ts';
+import { openStore, type ScanOptions } from '../../runtime/store.ts';
 import { exerciseOperations } from '../support/exercise.ts';
 
 describe.each(['swiss', 'map'] as const)('a store on %s', (engine) => {
@@ -54,6 +54,13 @@ describe.each(['swiss', 'map'] as const)('a store on %s', (engine) => {
 
   test('gives keys as bytes', () => {
     using store = openStore({ engine });
+    const open: ScanOptions = { keys: 'bytes' };
+    expectTypeOf(store.scan()).toExtend<Iterable<string>>();
+    expectTypeOf(store.scan({ prefix: 'a' })).toExtend<Iterable<string>>();
+    expectTypeOf(store.scan({ keys: 'text' })).toExtend<Iterable<string>>();
+    expectTypeOf(store.scan({ keys: undefined })).toExtend<Iterable<string>>();
+    expectTypeOf(store.scan({ count: 1, keys: 'bytes' })).toExtend<Iterable<Uint8Array>>();
+    for (const key of store.scan(open)) expectTypeOf(key).toEqualTypeOf<string | Uint8Array>();
     store.set(Uint8Array.of(0xff), 1);
     expect([...store.scan({ keys: 'bytes' })]).toEqual([Uint8Array.of(0xff)]);
     expect(() => [...store.scan()]).toThrow(/keys: 'bytes'/);
