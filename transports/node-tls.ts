@@ -67,13 +67,15 @@ export async function listenSecurely(
 /** Begins to connect; `secureConnect` tells that the handshake is over. */
 export function connectSecurely({ host, port }: SecureAddress, tls: TlsSecrets): TLSSocket {
   // A name is what a certificate is for; an address can't be asked for in the handshake.
-  return connect({
+  const socket = connect({
     ...contextOf(tls),
     host,
     port,
     allowHalfOpen: true,
     ...(isIP(host) === 0 && { servername: host }),
   });
+  // As an option, Node passes it over.
+  return socket.setNoDelay(true);
 }
 
 /** What a context of `node:tls` is made from. */

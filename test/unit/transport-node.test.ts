@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { createNodeTransport } from '../../transports/node.ts';
+import { connectSecurely } from '../../transports/node-tls.ts';
 import type { Address, Connection, Listener, ServerHandler } from '../../transports/transport.ts';
 import { runtimes, startChild } from '../support/children.ts';
 
@@ -84,4 +85,15 @@ it('who has died while he replaced the file of a killed server is told of', asyn
     message: expect.stringContaining(`remove ${path}.replacing`),
   });
   expect(existsSync(path)).toBe(true);
+});
+
+it('a client of TLS sends small writes at once too', async () => {
+  const { address } = await peer({ reads: true });
+  if (address.kind !== 'tcp') throw new Error('no port');
+  const setNoDelay = vi.spyOn(Socket.prototype, 'setNoDelay');
+  onTestFinished(() => setNoDelay.mockRestore());
+  const socket = connectSecurely({ ...address, kind: 'tls' }, {});
+  onTestFinished(() => void socket.destroy());
+  expect(setNoDelay.mock.contexts).toContain(socket);
+  expect(setNoDelay).toHaveBeenCalledWith(true);
 });
