@@ -36,7 +36,8 @@ export interface ConnectOptions extends ClientSettings {
 
 /**
  * Connects to a server, given its address or options. Rejects with a `RingkvError` when it can't be reached, refuses, or
- * does not answer in time, and with a `TypeError` when the address is none. Only later losses of the connection are mended.
+ * does not answer in time, with a `TypeError` when the address is none, and with a `RangeError` when there is no such transport. Only
+ * later losses of the connection are mended.
  */
 export async function connect(options: string | ConnectOptions = {}): Promise<Client> {
   const {

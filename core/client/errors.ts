@@ -31,7 +31,7 @@ export type ClientErrorCode = (typeof ClientErrorCode)[keyof typeof ClientErrorC
 
 export type RingkvErrorCode = ClientErrorCode | ErrorCode;
 
-/** Every error of a client or a store is one of these. */
+/** Every error of a client or a store is one of these, but for those of `connect` and `openStore` that say otherwise. */
 export abstract class RingkvError extends Error {
   abstract readonly code: RingkvErrorCode;
 }
@@ -43,8 +43,8 @@ export class ArgumentError extends RingkvError {
 }
 
 /**
- * The server, or the engine of a store, answered with an error: the operation did nothing. The codes `FRAME`, `SIZE`,
- * `BUSY` and sometimes `AUTH` refuse everything that was in flight, of which then nothing was done either.
+ * The server, or the engine of a store, answered with an error: the operation did nothing. The codes `FRAME`, `BUSY`, `IDLE` and
+ * sometimes `SIZE`, `MEMORY` and `AUTH` refuse everything that was in flight, of which then nothing was done either.
  */
 export class ServerError extends RingkvError {
   override readonly name = 'ServerError';

@@ -10,6 +10,7 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { reportProblem } from '../../bench/results/validate.ts';
+import { SILENCE_MAX_MS } from '../../core/client/channel.ts';
 import { createMapEngine } from '../../core/engine/map.ts';
 import { createSwissEngine } from '../../core/engine/swiss.ts';
 import * as protocol from '../../core/protocol.ts';
@@ -164,6 +165,13 @@ async function runExample(body: string, createEngine: typeof createSwissEngine):
   await listener.close(0);
   expect(received).toBe('');
 }
+
+test("the times of docs/client.md are the client's", () => {
+  const text = textOf('docs/client.md').replaceAll(/\s+/g, ' ');
+  expect(text).toContain(`nothing has come for ${SILENCE_MAX_MS / 1000} seconds`);
+  const mbitPerSecond = (protocol.DEFAULT_MAX_FRAME_BYTES * 8) / SILENCE_MAX_MS / 1000;
+  expect(text).toContain(`more than ${mbitPerSecond.toFixed(1)} Mbit/s`);
+});
 
 describe('docs/engine.md', () => {
   const stated: [file: string, constant: string, text: string][] = [
