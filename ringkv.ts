@@ -29,6 +29,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   runtime.exit(ExitCode.FAILED);
 });
 
+// What is told there is told to whoever listens: a server goes on when a collector of its lines has died.
+process.stderr.on('error', () => {});
+
 try {
   const exitCode = await main();
   await outputEnded();

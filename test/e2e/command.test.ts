@@ -1,13 +1,24 @@
 /** The command as a user meets it: what it prints, how it ends, and what it refuses. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect as connectSocket, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encode } from '@msgpack/msgpack';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Op } from '../../core/protocol.ts';
+import { connect, type RingkvError } from '../../runtime/client.ts';
 import { createUringTransport } from '../../transports/uring.ts';
 import { type Child, type Runtime, type RuntimeName, root, runtimes } from '../support/children.ts';
 import { entry, node, type RunOptions, run, type ServerChild, startServe } from '../support/command.ts';
@@ -130,6 +141,28 @@ describe.each(runtimes())('serve on $name', (runtime) => {
     // Its client never takes the reply: only the second signal can have ended it.
     expect(await child.exit).toBe(130);
     socket.destroy();
+  });
+
+  test('goes on when nobody listens any more to what it tells', async () => {
+    const tokenFile = join(temporaryFolder(), 'tokens');
+    writeFileSync(tokenFile, 'the-token-of-yesterday');
+    const { child, ready } = await serve(['--token-file', tokenFile], { runtime });
+    child.leave('stderr');
+    const isValid = (token: string): Promise<boolean> =>
+      connect({ address: ready.address, token }).then(
+        (client) => client.close().then(() => true),
+        ({ code }: RingkvError) => {
+          expect(code).toBe('AUTH');
+          return false;
+        },
+      );
+    // Once each is valid, a line says so; the first must not be the last.
+    for (const day of ['today', 'tomorrow', 'one-day', 'some-day']) {
+      writeFileSync(tokenFile, `the-token-of-${day}`);
+      process.kill(ready.pid, 'SIGHUP');
+      while (!(await isValid(`the-token-of-${day}`)));
+    }
+    expect(await child.stop()).toBe(0);
   });
 
   test('listens on a unix socket, which is gone afterwards', async () => {

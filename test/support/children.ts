@@ -53,6 +53,8 @@ export interface Child {
   /** What it has written on stderr so far. */
   readonly stderr: string;
   readonly stdin: ChildProcessWithoutNullStreams['stdin'];
+  /** Reads no more of its output: what the child writes there from now on fails. */
+  leave(output: 'stdout' | 'stderr'): void;
   /** The exit code; of a child that a signal ended, the name of the signal. */
   readonly exit: Promise<number | NodeJS.Signals>;
   /**
@@ -146,6 +148,7 @@ export function startChild(
       return stderr;
     },
     stdin: child.stdin,
+    leave: (output) => void child[output].destroy(),
     exit,
     waitForLine(pattern) {
       for (const line of lines) {
