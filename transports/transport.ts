@@ -138,7 +138,7 @@ export type Durable = 'write' | 'file';
 
 /** Files, written and synced without waiting, in the transport's own turns. */
 export interface FileWriter {
-  /** Whether it can be used: as long as the listener is not closed. */
+  /** Whether it can be used: as long as the listener is not closed. What is being written then goes on until it is done. */
   readonly isOpen: boolean;
   /**
    * Writes all of `bytes`, which may be none, at `offset` of the file that `descriptor` is open on, and makes `durable` what it

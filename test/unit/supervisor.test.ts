@@ -13,10 +13,13 @@ import { type Client, connect } from '../../runtime/client.ts';
 import { shardDirectory } from '../../runtime/disk/data-directory.ts';
 import { ShardThread } from '../../runtime/shard-thread.ts';
 import { Supervisor, type SupervisorOptions } from '../../runtime/supervisor.ts';
+import { createUringTransport } from '../../transports/uring.ts';
 import { root } from '../support/children.ts';
 
 const shardScript = join(root, 'dist/runtime/shard-worker.js');
 const mortalScript = join(root, 'test/support/mortal-shard.mjs');
+
+const uring = createUringTransport().availability();
 
 const folder = mkdtempSync(join(tmpdir(), 'ringkv-supervisor-'));
 const orders = join(folder, 'orders');
@@ -141,6 +144,29 @@ test('a thread is not ended while its log is being made durable', async () => {
   await supervisor.close(500);
   expect(existsSync(synced)).toBe(true);
   expect(lines).toEqual([]);
+});
+
+// The listener of a ring once waited for its files, and nobody knew that the connections were gone.
+test.skipIf(!uring.available)('nor while its ring is making it durable', async () => {
+  const synced = join(folder, 'ring-synced');
+  const data = mkdtempSync(join(folder, 'ring-'));
+  vi.stubEnv('RINGKV_TEST_SYNCED', synced);
+  vi.stubEnv('RINGKV_TEST_SYNC_MS', '4000');
+  mkdirSync(shardDirectory(data, ALL_SLOTS));
+  const log = { fsync: 'always', segmentBytes: 65_536, maxLogBytes: 262_144, snapshotEveryMs: 0 } as const;
+  const { supervisor, client } = await start({
+    ...options,
+    transport: 'uring',
+    shards: 1,
+    script: join(root, 'test/support/slow-ring-shard.mjs'),
+    log: { ...log, data },
+  });
+  const written = client.set('k', 1);
+  written.catch(() => {});
+  await expect.poll(() => existsSync(`${synced}.begun`), { timeout: 30_000 }).toBe(true);
+  await supervisor.close(500);
+  expect(existsSync(synced)).toBe(true);
+  await expect(written).rejects.toMatchObject({ code: 'UNKNOWN_OUTCOME' });
 });
 
 test('whoever waits for a thread that ends gets an answer, and so does who asks later', async () => {

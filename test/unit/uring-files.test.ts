@@ -78,7 +78,7 @@ describe.skipIf(!availability.available)(`files of a ring${why}`, () => {
     closeSync(descriptor);
   });
 
-  test('closing waits for what is being written', async () => {
+  test('what is being written when the listener is closed goes on until it is done', async () => {
     const files = await listen();
     const path = join(folder, 'last');
     const descriptor = openSync(path, 'w');
@@ -86,8 +86,8 @@ describe.skipIf(!availability.available)(`files of a ring${why}`, () => {
     expect(files.isOpen).toBe(true);
     await listener.close(0);
     expect(files.isOpen).toBe(false);
-    closeSync(descriptor);
     await written;
+    closeSync(descriptor);
     expect(readFileSync(path).length).toBe(8 * 1024 * 1024);
   });
 });

@@ -18,7 +18,7 @@ export class UringFiles implements FileWriter {
   readonly #loop: Loop;
   isOpen = true;
   #underWay = 0;
-  #idle: (() => void) | undefined;
+  #idle: () => void = () => {};
 
   constructor(loop: Loop) {
     this.#loop = loop;
@@ -29,20 +29,18 @@ export class UringFiles implements FileWriter {
     new FileWrite(this.#loop, descriptor, offset, bytes, durable, (error) => {
       done(error);
       this.#underWay--;
-      if (this.#idle === undefined || this.#underWay > 0) return;
+      if (this.isOpen || this.#underWay > 0) return;
       this.#idle();
       this.#loop.returnSoon();
     });
     this.#loop.start();
   }
 
-  /** Resolves when nothing is being written. Nothing more MUST be. */
-  async close(): Promise<void> {
+  /** `idle` is called, perhaps at once, when nothing is being written. Nothing more MUST be. */
+  close(idle: () => void): void {
     this.isOpen = false;
-    if (this.#underWay === 0) return;
-    await new Promise<void>((resolve) => {
-      this.#idle = resolve;
-    });
+    this.#idle = idle;
+    if (this.#underWay === 0) idle();
   }
 }
 
