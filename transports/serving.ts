@@ -1,8 +1,7 @@
 /**
  * What every listener has in common: which connections are open, when the turn ends, and the orderly end of it all.
  */
-import { clearInterval, setImmediate, setInterval } from 'node:timers';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } from 'node:timers';
 import {
   type Address,
   type Connection,
@@ -93,15 +92,12 @@ export class Serving {
   };
 
   /** What was executed is answered: its replies are given to the connections before these end. */
-  async #lastTurns(graceMs: number): Promise<void> {
+  async #lastTurns(graceEnd: Promise<true>): Promise<void> {
     for (let turns = 0; turns < LAST_TURNS_MAX; turns++) {
       if (this.#handler.turnEnd()) continue;
       const settled = this.#handler.settled?.();
       if (settled === undefined) return;
-      const grace = new AbortController();
-      const graceEnd = sleep(Math.min(graceMs, TIMER_MS_MAX), true, grace).catch(() => false);
       const isOver = await Promise.race([settled, graceEnd]);
-      grace.abort();
       if (isOver) return;
     }
   }
@@ -109,22 +105,22 @@ export class Serving {
   /** The end as `Listener.close` promises it. */
   async #close(graceMs: number, stopListening: () => unknown): Promise<void> {
     clearInterval(this.#ticks);
+    // One time for all of it: whoever waits for the end does not wait for the replies first and for the peers then.
+    let timer: NodeJS.Timeout | undefined;
+    const graceEnd = new Promise<true>((resolve) => {
+      timer = setTimeout(() => resolve(true), Math.min(graceMs, TIMER_MS_MAX));
+    });
     await stopListening();
-    await this.#lastTurns(graceMs);
+    await this.#lastTurns(graceEnd);
     this.#finished = true;
     for (const connection of this.#open) connection.finish();
-    if (this.#open.size === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(
-        () => {
-          for (const connection of this.#open) connection.destroy();
-        },
-        Math.min(graceMs, TIMER_MS_MAX),
-      );
-      this.#allGone = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+    if (this.#open.size > 0) {
+      const allGone = new Promise<void>((resolve) => {
+        this.#allGone = resolve;
+      });
+      if (await Promise.race([allGone, graceEnd])) for (const connection of this.#open) connection.destroy();
+      await allGone;
+    }
+    clearTimeout(timer);
   }
 }

@@ -94,3 +94,21 @@ test('but no longer than the time of grace', async () => {
   await close(10);
   expect(events).toEqual(['turn', 'finish']);
 });
+
+// They once had one each, and so a close took twice as long as it was told.
+test('replies that are awaited and peers that do not leave have one time of grace together', async () => {
+  const { close, events } = serve(
+    () => false,
+    () => new Promise(() => {}),
+  );
+  const later = new Promise<void>((resolve) => {
+    setTimeout(() => {
+      events.push('half as long again');
+      resolve();
+    }, 300);
+  });
+  await close(200);
+  events.push('closed');
+  await later;
+  expect(events).toEqual(['turn', 'finish', 'closed', 'half as long again']);
+});
