@@ -119,7 +119,8 @@ export interface Server extends AsyncDisposable {
   reload(): Promise<void>;
   /**
    * Stops accepting, sends the replies in flight, and resolves when every client has left; those that have not done so
-   * after `graceMs` (milliseconds, default `DEFAULT_CLOSE_GRACE_MS`) are cut off. Twice is fine.
+   * after `graceMs` (milliseconds, default `DEFAULT_CLOSE_GRACE_MS`) are cut off. Rejects, when all is over, with an `Error` if
+   * the log could not be made durable, or a shard has died meanwhile. Twice is fine.
    */
   close(graceMs?: number): Promise<void>;
 }

@@ -28,7 +28,8 @@ export type ShardReport =
   | { readonly kind: 'task'; readonly id: number; readonly task: KeeperTask }
   | { readonly kind: 'line'; readonly line: string }
   | { readonly kind: 'syncing' }
-  | { readonly kind: 'closed' };
+  /** `failure` is the message of what its close has thrown. */
+  | { readonly kind: 'closed'; readonly failure: string | undefined };
 
 /** Those that answer a question. */
 type ShardAnswer = Extract<ShardReport, { readonly kind: 'info' | 'secrets' }>;
@@ -59,15 +60,13 @@ export class ShardThread {
   /** Resolves when the thread is gone, to the reason. */
   readonly ended: Promise<Error>;
   readonly #name: string;
-  readonly #services: ShardThreadServices;
   readonly #thread: WorkerThread<ShardOrder>;
   /** Who asked something and has no answer, by the number of the question. */
   readonly #asking = new Map<number, (answer: ShardAnswer | undefined) => void>();
   #questions = 0;
   #failure: Error | undefined;
-  #onSyncing: (() => void) | undefined;
-  #onClosed: (() => void) | undefined;
-  #onMapped: (() => void) | undefined;
+  /** Who expects a report, by its kind. */
+  readonly #expecting = new Map<ShardReport['kind'], (report: ShardReport | undefined) => void>();
   #hasEnded = false;
   /** It was told to close and did not, so it may be in the middle of anything. */
   #isStuck = false;
@@ -77,7 +76,6 @@ export class ShardThread {
   /** `script` is the compiled `shard-worker.ts`, absolute. */
   constructor(script: string, name: string, settings: ShardSettings, services: ShardThreadServices) {
     this.#name = name;
-    this.#services = services;
     const listening = deferred<string>();
     const ended = deferred<Error>();
     this.listening = listening.promise;
@@ -90,9 +88,6 @@ export class ShardThread {
           case 'listening':
             if (report.thread !== undefined) this.#blocked = { ...report.thread, libc: new Libc() };
             listening.resolve(report.address);
-            return;
-          case 'mapped':
-            this.#onMapped?.();
             return;
           case 'failed':
             this.#failure = new Error(report.message);
@@ -108,19 +103,17 @@ export class ShardThread {
           case 'line':
             services.report(report.line);
             return;
+          case 'mapped':
           case 'syncing':
-            this.#onSyncing?.();
-            return;
           case 'closed':
-            this.#onClosed?.();
+            this.#expecting.get(report.kind)?.(report);
         }
       },
       ended: (cause) => {
         this.#hasEnded = true;
         this.#cleanUp();
         for (const answer of this.#asking.values()) answer(undefined);
-        this.#onMapped?.();
-        this.#onClosed?.();
+        for (const expected of this.#expecting.values()) expected(undefined);
         listening.reject(this.#failure ?? cause);
         ended.resolve(this.#failure ?? cause);
       },
@@ -130,10 +123,9 @@ export class ShardThread {
   /** Tells the shard of all shards. Resolves when it knows them, or its thread has ended. */
   async setMap(map: ShardMap): Promise<void> {
     if (this.#hasEnded) return;
-    await new Promise<void>((resolve) => {
-      this.#onMapped = resolve;
-      this.#post({ kind: 'map', map });
-    });
+    const mapped = this.#expect('mapped');
+    this.#post({ kind: 'map', map });
+    await mapped;
   }
 
   /** What the shard's INFO answers; undefined when its thread has ended, or does not answer within `ANSWER_TIMEOUT_MS`. */
@@ -153,40 +145,48 @@ export class ShardThread {
 
   /**
    * Closes the shard as `OpenShard.close` does, and ends the thread; also one that does not answer in time, or whose disk does
-   * not. Once this resolves its ring is closed, which the kernel frees a moment later, with its port.
+   * not. Once this is over its ring is closed, which the kernel frees a moment later, with its port. Rejects with an `Error` when the
+   * thread has died meanwhile, and when the log was not made durable.
    */
   async close(graceMs: number): Promise<void> {
     if (this.#hasEnded) return;
-    await new Promise<void>((resolve) => {
-      const giveUp = (): void => {
-        this.#isStuck = true;
-        resolve();
-      };
-      let timer = setTimeout(giveUp, Math.min(graceMs + CLOSE_SLACK_MS, TIMER_MS_MAX));
-      this.#onSyncing = () => {
-        clearTimeout(timer);
-        timer = setTimeout(() => {
-          this.#services.report(
-            `${this.#name} is ended though its log was not made durable within ${SYNC_MAX_MS / 1000} s: what was not synced ` +
-              'is lost if the power fails now',
-          );
-          giveUp();
-        }, SYNC_MAX_MS);
-      };
-      this.#onClosed = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      this.#post({ kind: 'close', graceMs });
-    });
+    const failure = await this.#closeShard(graceMs);
     const terminated = this.#thread.terminate();
     this.#wake();
     await terminated;
+    if (failure !== undefined) throw new Error(failure);
+  }
+
+  /** Resolves when the shard is closed, or not waited for any longer, to what went wrong. */
+  async #closeShard(graceMs: number): Promise<string | undefined> {
+    const closed = this.#expect('closed');
+    const syncing = this.#expect('syncing');
+    this.#post({ kind: 'close', graceMs });
+    const first = await within(graceMs + CLOSE_SLACK_MS, Promise.race([closed, syncing]));
+    const last = first !== 'late' && first?.kind === 'syncing' ? await within(SYNC_MAX_MS, closed) : first;
+    if (last === 'late') {
+      this.#isStuck = true;
+      return first === 'late'
+        ? undefined
+        : `${this.#name} is ended though its log was not made durable within ${SYNC_MAX_MS / 1000} s: what was not synced ` +
+            'is lost if the power fails now';
+    }
+    if (last === undefined) return `${this.#name} has died while it was closed: ${(await this.ended).message}`;
+    return last.kind === 'closed' ? last.failure : undefined;
   }
 
   /** Begins a snapshot of everything up to now. */
   snapshot(): void {
     if (!this.#hasEnded) this.#post({ kind: 'snapshot' });
+  }
+
+  /** The next report of a kind that nobody else expects; undefined when the thread ends before. */
+  #expect<Kind extends ShardReport['kind']>(
+    kind: Kind,
+  ): Promise<Extract<ShardReport, { readonly kind: Kind }> | undefined> {
+    return new Promise((resolve) => {
+      this.#expecting.set(kind, resolve as (report: ShardReport | undefined) => void);
+    });
   }
 
   async #do(id: number, task: Promise<unknown>): Promise<void> {
@@ -234,6 +234,17 @@ export class ShardThread {
     }
     for (const descriptor of [...descriptors, wakeDescriptor]) libc.close(descriptor);
   }
+}
+
+/** What a promise resolves to; `late` when that takes longer. */
+async function within<T>(ms: number, promise: Promise<T>): Promise<T | 'late'> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), Math.min(ms, TIMER_MS_MAX));
+  });
+  const first = await Promise.race([promise, late]);
+  clearTimeout(timer);
+  return first;
 }
 
 interface Deferred<T> {

@@ -10,13 +10,17 @@ const LAST_ROUNDS = 4;
 
 const { data, post, onOrder } = thisWorker<ShardSettings, ShardOrder, ShardReport>();
 
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** The message of what is thrown: it would end the thread, with all that its shard holds. */
 function refusalOf(doing: () => void): string | undefined {
   try {
     doing();
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 
@@ -46,12 +50,17 @@ try {
         keeper.undone(order.id, order.message);
         return;
       case 'close':
-        void shard.close(order.graceMs, () => post({ kind: 'syncing' })).then(() => post({ kind: 'closed' }));
+        shard
+          .close(order.graceMs, () => post({ kind: 'syncing' }))
+          .then(
+            () => post({ kind: 'closed', failure: undefined }),
+            (error: unknown) => post({ kind: 'closed', failure: messageOf(error) }),
+          );
     }
   });
   post({ kind: 'listening', address: shard.address, thread: shard.thread });
 } catch (error) {
   // A transport frees what it has opened when the event loop comes round, which it no longer does once the thread is ended.
   for (let round = 0; round < LAST_ROUNDS; round++) await setImmediate();
-  post({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
+  post({ kind: 'failed', message: messageOf(error) });
 }

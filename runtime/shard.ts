@@ -64,7 +64,10 @@ export interface OpenShard {
   setSecrets(secrets: Secrets): void;
   /** Begins a snapshot of everything up to now. Without a log it does nothing. */
   snapshot(): void;
-  /** As `Listener.close`; then the log, if there is one, is made durable and closed, and before that `syncing` is called. */
+  /**
+   * As `Listener.close`; then the log, if there is one, is made durable and closed, and before that `syncing` is called. Rejects with
+   * an `Error` when it could not be made durable.
+   */
   close(graceMs: number, syncing?: () => void): Promise<void>;
 }
 
@@ -135,10 +138,12 @@ export async function openShard(
     },
     snapshot: () => log?.snapshot(),
     async close(graceMs: number, syncing?: () => void) {
-      await listener.close(graceMs);
-      if (log === undefined) return;
-      syncing?.();
-      await log.close();
+      try {
+        await listener.close(graceMs);
+      } finally {
+        if (log !== undefined) syncing?.();
+        await log?.close();
+      }
     },
     thread: listener.thread,
   });

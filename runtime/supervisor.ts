@@ -111,7 +111,10 @@ export class Supervisor {
     for (const thread of this.#threads) thread.snapshot();
   }
 
-  /** Closes all shards as `Listener.close` does, and ends their threads. Twice is fine. */
+  /**
+   * Closes all shards as `Listener.close` does, and ends their threads. Rejects, after that, with an `Error` of those that did not end
+   * in order. Twice is fine.
+   */
   close(graceMs: number): Promise<void> {
     this.#closed ??= this.#close(graceMs);
     return this.#closed;
@@ -123,7 +126,8 @@ export class Supervisor {
     try {
       addresses = await Promise.all(this.#threads.map(({ listening }) => listening));
     } catch (error) {
-      await this.close(0);
+      // What could not be started is what to tell.
+      await this.close(0).catch(() => {});
       throw error;
     }
     this.#map = this.#map.map(([first, last], shard) => [first, last, addresses[shard]!]);
@@ -177,8 +181,10 @@ export class Supervisor {
 
   async #close(graceMs: number): Promise<void> {
     this.#closing.abort();
-    await Promise.all(this.#threads.map((thread) => thread.close(graceMs)));
+    const closed = await Promise.allSettled(this.#threads.map((thread) => thread.close(graceMs)));
     await Promise.all(this.#keepers.map((keeper) => keeper?.stop()));
+    const failures = closed.filter(({ status }) => status === 'rejected') as readonly PromiseRejectedResult[];
+    if (failures.length > 0) throw new Error(failures.map(({ reason }) => oneLine(reason.message)).join('; '));
   }
 }
 

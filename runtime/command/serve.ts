@@ -41,7 +41,9 @@ export async function serve({ transport: name, ...given }: ServeOptions, runtime
       `${shardsField(server)}${dataFields(server, given)}\n`,
   );
   await stopped;
-  await server.close();
+  await server.close().catch((error: unknown) => {
+    throw new CommandError(messageOf(error));
+  });
   return ExitCode.OK;
 }
 

@@ -160,6 +160,8 @@ export class ShardLog implements LogUpkeep {
   }
 
   failed(error: Error): void {
+    // Then `close` tells, for nothing is written anew any more.
+    if (this.#isClosed) return;
     this.#surroundings.report(
       `the log in ${this.#disk.path} has failed (${error.message}): writes answer LOG until everything is written anew`,
     );
@@ -174,7 +176,10 @@ export class ShardLog implements LogUpkeep {
     };
   }
 
-  /** Makes everything durable and closes the files. Nothing MUST be executed any more. */
+  /**
+   * Makes everything durable and closes the files. Nothing MUST be executed any more. Rejects with an `Error` when it could not be made
+   * durable.
+   */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#retry);
@@ -182,6 +187,12 @@ export class ShardLog implements LogUpkeep {
     await this.#startingOver;
     const { engine, now } = this.#surroundings;
     await this.committer.close(Math.max(now(), engine.redoTimeMs));
+    const { failure } = this.committer;
+    if (failure === undefined) return;
+    throw new Error(
+      `the log in ${this.#disk.path} has failed (${failure.message}) and was not made durable at the end: what was not synced ` +
+        'is lost if the power fails now',
+    );
   }
 
   /** Bytes of the log that the last snapshot does not have. */
@@ -261,7 +272,6 @@ export class ShardLog implements LogUpkeep {
         segmentBytes: this.#settings.segmentBytes,
         beforeRead: this.#flush,
       });
-      if (this.#isClosed) return;
       this.#lastIndex = segment.index;
       this.#log = new Log(this.#open(segment), position, this.#disk.crc32);
       this.#compactor.replace(snapshot);

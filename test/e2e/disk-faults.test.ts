@@ -68,6 +68,8 @@ async function infoOf(client: WireClient): Promise<Record<string, unknown>> {
   return info as Record<string, unknown>;
 }
 
+const uring = createUringTransport().availability();
+
 const hasStrace = spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0;
 
 describe.skipIf(!hasStrace)(`syncs${hasStrace ? '' : ' (needs strace, and the right to trace)'}`, () => {
@@ -96,6 +98,21 @@ describe.skipIf(!hasStrace)(`syncs${hasStrace ? '' : ' (needs strace, and the ri
     while ((await infoOf(client)).logUnsynced !== 0);
     await client.close();
   });
+
+  test.each(['node', ...(uring.available ? ['uring'] : [])])(
+    'whose last fails end the server with 1: %s',
+    async (transport) => {
+      const data = join(folder, `last-${transport}`);
+      const { child, client } = await serve(['--data', data, '--transport', transport]);
+      await inject(child.pid, 'fdatasync:error=EIO');
+      expect(await client.call([Op.SET, 'k', 1])).toEqual([true]);
+      await client.close();
+      expect(await child.stop()).toBe(1);
+      expect(child.stderr).toMatch(
+        /^ringkv: the log in \S+ has failed \(.*(EIO|os error 5).*\) and was not made durable at the end: /m,
+      );
+    },
+  );
 
   describe.each(runtimes())('that fail, on $name', (runtime) => {
     test.each(['always', 'everysec'])(
@@ -136,7 +153,6 @@ describe.skipIf(!hasStrace)(`syncs${hasStrace ? '' : ' (needs strace, and the ri
 });
 
 const isRoot = process.getuid?.() === 0;
-const uring = createUringTransport().availability();
 
 const canCut =
   process.platform === 'linux' && process.arch === 'x64' && hasStrace && spawnSync('cc', ['-v']).status === 0;

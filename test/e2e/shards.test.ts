@@ -233,6 +233,14 @@ describe.each(mortalCells)('shards that die, over $transport on $name', ({ runti
     expect(await child.stop('SIGTERM')).toBe(0);
   });
 
+  test('and of those that die while they are closed the close tells', async () => {
+    const { child, tell } = await start();
+    expect(await tell('mortal')).toBe('mortal');
+    process.kill(child.pid, 'SIGTERM');
+    await child.waitForLine(/^shard 1 has died while it was closed: told to die at the end$/);
+    expect(await child.exit).toBe(1);
+  });
+
   test('nor do those keep the process from ending at once', async () => {
     const { child, tell } = await start();
     expect(await tell('hang')).toBe('hanging');

@@ -1,7 +1,7 @@
 /**
  * A server of two shards whose threads die when they are told to (see `mortal-shard.mjs`), over the transport that is the
  * first argument, with the data of the directory that is the second one, if there is one. Prints its addresses, then the supervisor's reports; SIGINT asks it for INFO, SIGUSR2 closes it and prints
- * what it held of the kernel before it was started and what it holds once its rings must have come round, SIGTERM closes it and ends it, SIGHUP ends it
+ * what it held of the kernel before it was started and what it holds once its rings must have come round, SIGTERM closes it, prints what became of that, and ends it, SIGHUP ends it
  * at once.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -56,9 +56,12 @@ const supervisor = await Supervisor.start({
   report: (line) => print(`report ${line}`),
 });
 process.on('SIGTERM', async () => {
-  await supervisor.close(200);
-  print('closed');
-  process.exit(0);
+  const failure = await supervisor.close(200).then(
+    () => undefined,
+    ({ message }) => message,
+  );
+  print(failure ?? 'closed');
+  process.exit(failure === undefined ? 0 : 1);
 });
 process.on('SIGUSR2', async () => {
   await supervisor.close(0);

@@ -50,7 +50,7 @@ async function start(
     return closed;
   };
   cleanUps.push(async () => {
-    await close();
+    await close().catch(() => {});
     await real.stop();
   });
   const { committer } = log;
@@ -238,6 +238,7 @@ test('closing waits for a state that is being written anew', async () => {
   );
   // Called in the middle of it, before the state is read.
   log.listening(transport, () => {
+    transport.files.isOpen = false;
     closed ??= close().then(() => void events.push('closed'));
   });
   set(100_000);
@@ -247,6 +248,15 @@ test('closing waits for a state that is being written anew', async () => {
   await closed;
   expect(events).toEqual(['begun', 'over', 'closed']);
   expect(readdirSync(directory).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+});
+
+// It once said that everything would be written anew.
+test('a last sync that fails is told by the close', async () => {
+  const { log, lines, set, close } = await start();
+  log.listening(failing(), () => {});
+  set(10);
+  await expect(close()).rejects.toThrow(/^the log in \S+ has failed \(EIO\) and was not made durable at the end: /);
+  expect(lines).toEqual([]);
 });
 
 test('a state that can not be written anew is tried again after pauses that grow, until it can', async () => {

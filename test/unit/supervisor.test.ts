@@ -58,6 +58,15 @@ async function kill(): Promise<void> {
   await once(peer, 'close');
 }
 
+/** Tells the second shard something that it answers. */
+async function tell(what: string): Promise<void> {
+  const peer = connectSocket(`${orders}.1`);
+  peer.on('error', () => {});
+  peer.write(what);
+  await once(peer, 'data');
+  peer.destroy();
+}
+
 function startThread(): ShardThread {
   const settings = { listen: options.listen, transport: 'node', engine: 'map' } as const;
   const thread = new ShardThread(shardScript, 'shard', settings, { report() {} });
@@ -167,6 +176,15 @@ test.skipIf(!uring.available)('nor while its ring is making it durable', async (
   await supervisor.close(500);
   expect(existsSync(synced)).toBe(true);
   await expect(written).rejects.toMatchObject({ code: 'UNKNOWN_OUTCOME' });
+});
+
+test('a shard that dies while it is closed is told by the close, which ends the others', async () => {
+  const { supervisor } = await start(options);
+  await tell('mortal');
+  await expect(supervisor.close(60_000)).rejects.toThrow(
+    'shard 1 has died while it was closed: told to die at the end',
+  );
+  opened = [];
 });
 
 test('whoever waits for a thread that ends gets an answer, and so does who asks later', async () => {
