@@ -29,9 +29,11 @@ export async function serve({ transport: name, ...given }: ServeOptions, runtime
   const stopped = stopSignal(runtime);
   const starting = startServer(options);
   takeWishes(runtime, starting);
-  const server = await starting.catch((error: unknown) => {
+  // Nobody is connected yet, and what is under way, reading the log as a rule, is made to be cut off anywhere.
+  const server = await Promise.race([stopped, starting]).catch((error: unknown) => {
     throw new CommandError(messageOf(error));
   });
+  if (server === undefined) return ExitCode.OK;
   if (server.data === undefined) {
     process.stderr.write('ringkv is a cache here: what it holds is in memory only, nothing is kept on disk\n');
   }

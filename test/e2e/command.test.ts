@@ -20,7 +20,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Op } from '../../core/protocol.ts';
 import { connect, type RingkvError } from '../../runtime/client.ts';
 import { createUringTransport } from '../../transports/uring.ts';
-import { type Child, type Runtime, type RuntimeName, root, runtimes } from '../support/children.ts';
+import { type Child, type Runtime, type RuntimeName, root, runtimes, startChild } from '../support/children.ts';
 import { entry, node, type RunOptions, run, type ServerChild, startServe } from '../support/command.ts';
 import { atTerminal, hasPseudoTerminal, type Step, whyNoTerminal } from '../support/terminal.ts';
 
@@ -183,6 +183,19 @@ describe.each(runtimes())('serve on $name', (runtime) => {
     expect(outcome).toMatchObject({ code: 1, stdout: '' });
     expect(outcome.stderr).toMatch(new RegExp(`^ringkv: .*127\\.0\\.0\\.1:${port}.*in use.*\n$`));
   });
+});
+
+test('a signal that comes while the log is read ends it with 0, before it is ready', async () => {
+  const data = ['--data', temporaryFolder(), '--transport', 'node'];
+  const { child, ready } = await serve(data);
+  expect((await run(['shell', '--connect', ready.address, 'set', 'k', '1'])).code).toBe(0);
+  expect(await child.stop()).toBe(0);
+  const command = [process.execPath, '--import', join(root, 'test/support/endless-reads.mjs')];
+  const again = startChild({ name: 'node', command }, entry, ['serve', ...data]);
+  children.push(again);
+  await again.waitForLine(/^reading$/);
+  expect(await again.stop()).toBe(0);
+  expect(again.lines.filter((line) => line.includes('ready'))).toEqual([]);
 });
 
 describe.skipIf(deno === undefined)('where io_uring can not be had', () => {
