@@ -12,6 +12,7 @@ import type { Runtime } from '../runtime.ts';
 import { loadTls, type TlsFiles } from '../tls.ts';
 import { firstToken } from '../tokens.ts';
 import { CommandError, ExitCode, messageOf } from './errors.ts';
+import { linesOf } from './lines.ts';
 import { complete, formatHelp, formatReply, parseCommand, splitWords } from './shell-language.ts';
 
 /** Lines of history kept over sessions. */
@@ -61,7 +62,7 @@ async function open(attempt: () => Promise<Client>): Promise<Client> {
  */
 async function runPiped(client: Client): Promise<number> {
   let failures = 0;
-  for await (const line of createInterface({ input: process.stdin })) {
+  for await (const line of linesOf(process.stdin)) {
     if (line.trim().startsWith('#')) continue;
     const outcome = await runLine(client, line);
     if (outcome === 'quit') break;

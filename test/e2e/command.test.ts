@@ -391,6 +391,18 @@ describe('shell', () => {
     expect(outcome.stderr.trimEnd().split('\n')).toHaveLength(2);
   });
 
+  // For readline U+2028 is the end of a line, and so the middle of this value was a command.
+  test.each(runtimes())(
+    'a line from a pipe ends at \\n or \\r\\n alone, and the last one at the end, on $name',
+    async (runtime) => {
+      const value = `"é\u2028clear\u2029clear\u0085 ${'long '.repeat(50_000)}é"`;
+      const input = `set kept 1\r\nset odd ${value}\nget odd\nget kept`;
+      const { code, stdout, stderr } = await shell([], { runtime, input });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout.split('\n')).toEqual(['true', 'true', value, '1', '']);
+    },
+  );
+
   test.each(runtimes())('a long reply leaves $name whole before it ends', async (runtime) => {
     const text = 'long '.repeat(200_000);
     expect(await shell([], { input: `set long "${text}"\n` })).toMatchObject({ code: 0, stdout: 'true\n' });

@@ -1,5 +1,6 @@
 /** The language of the shell: lines to words, words to calls of a real store, replies to lines. */
 import { describe, expect, test } from 'vitest';
+import { linesOf } from '../../runtime/command/lines.ts';
 import {
   complete,
   formatHelp,
@@ -68,6 +69,29 @@ describe('commands that are none', () => {
   test.each(refusals)('%s', (line, message) => {
     expect(() => parseCommand(splitWords(line))).toThrow(new ShellSyntaxError(message));
   });
+});
+
+/** All that comes, one after the other. */
+async function gathered<T>(all: Iterable<T> | AsyncIterable<T>): Promise<T[]> {
+  const gathered: T[] = [];
+  for await (const one of all) gathered.push(one);
+  return gathered;
+}
+
+async function* given<T>(...all: readonly T[]): AsyncGenerator<T, void, undefined> {
+  yield* all;
+}
+
+test('lines end at \\n or \\r\\n alone, however the text comes', async () => {
+  const text = '\n  one\r\ntwo\rtwo\u2028two\u2029two\u0085two\n\n\r\nthree é€𝄞\nlast';
+  const lines = ['', '  one', 'two\rtwo\u2028two\u2029two\u0085two', '', '', 'three é€𝄞', 'last'];
+  const bytes = new TextEncoder().encode(text);
+  for (let at = 0; at <= bytes.length; at++) {
+    expect(await gathered(linesOf(given(bytes.subarray(0, at), bytes.subarray(at))))).toEqual(lines);
+  }
+  expect(await gathered(linesOf(given(...Array.from(bytes, (byte) => Uint8Array.of(byte)))))).toEqual(lines);
+  expect(await gathered(linesOf(given()))).toEqual([]);
+  expect(await gathered(linesOf(given(Buffer.from('one\n'))))).toEqual(['one']);
 });
 
 test('replies are JSON, one line each', () => {
