@@ -20,8 +20,8 @@ export interface ShellCommand {
   readonly call: (client: Client, words: readonly string[]) => Promise<ShellReply>;
 }
 
-/** A reply of several lines is a list of them; anything else is one value. */
-export type ShellReply = { readonly value: unknown } | { readonly lines: readonly unknown[] };
+/** A reply of several lines gives them as they come; anything else is one value. */
+export type ShellReply = { readonly value: unknown } | { readonly lines: AsyncIterable<unknown> };
 
 async function one(value: Promise<unknown>): Promise<ShellReply> {
   return { value: await value };
@@ -98,10 +98,8 @@ export const shellCommands: Readonly<Record<string, ShellCommand>> = {
     about: 'All keys, or those that begin so, one per line',
     arity: [0, 1],
     call: async (client, [prefix]) => {
-      const lines: unknown[] = [];
       const options = { keys: 'bytes', ...(prefix === undefined ? {} : { prefix: parseKey(prefix) }) } as const;
-      for await (const key of client.scan(options)) lines.push(textOrBytes(key));
-      return { lines };
+      return { lines: mapped(client.scan(options), textOrBytes) };
     },
   },
   count: { usage: '', about: 'The number of keys', arity: [0, 0], call: (client) => one(client.count()) },
@@ -261,8 +259,12 @@ function parseSetOptions(words: readonly string[]): SetWords {
 }
 
 /** A reply as lines of JSON, without line ends. */
-export function formatReply(reply: ShellReply): string[] {
-  return 'lines' in reply ? reply.lines.map(formatValue) : [formatValue(reply.value)];
+export function formatReply(reply: ShellReply): Iterable<string> | AsyncIterable<string> {
+  return 'lines' in reply ? mapped(reply.lines, formatValue) : [formatValue(reply.value)];
+}
+
+async function* mapped<T, R>(all: AsyncIterable<T>, change: (one: T) => R): AsyncGenerator<R, void, undefined> {
+  for await (const one of all) yield change(one);
 }
 
 /**

@@ -1,4 +1,5 @@
 /** `ringkv shell`: one command, commands from a pipe, or a prompt with history and completion. */
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
@@ -14,6 +15,9 @@ import { firstToken } from '../tokens.ts';
 import { CommandError, ExitCode, messageOf } from './errors.ts';
 import { linesOf } from './lines.ts';
 import { complete, formatHelp, formatReply, parseCommand, splitWords } from './shell-language.ts';
+
+/** What is printed at a time of a reply that has no end yet. Unit: characters. */
+const PRINT_CHARS = 16 * 1024;
 
 /** Lines of history kept over sessions. */
 const HISTORY_LINES = 1000;
@@ -137,14 +141,25 @@ function printHelp(name: string | undefined): number {
 /** Prints the reply on stdout or the error on stderr. Resolves to whether it went well. */
 async function runWords(client: Client, words: readonly string[]): Promise<boolean> {
   try {
-    process.stdout.write(
-      lines(words[0] === 'help' ? formatHelp(words[1]) : formatReply(await parseCommand(words)(client))),
-    );
+    if (words[0] === 'help') process.stdout.write(lines(formatHelp(words[1])));
+    else await print(formatReply(await parseCommand(words)(client)));
     return true;
   } catch (error) {
     complain(error);
     return false;
   }
+}
+
+/** Writes lines as they come, many at a time, and no more than whoever reads them takes. */
+async function print(texts: Iterable<string> | AsyncIterable<string>): Promise<void> {
+  let text = '';
+  for await (const line of texts) {
+    text += `${line}\n`;
+    if (text.length < PRINT_CHARS) continue;
+    if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+    text = '';
+  }
+  process.stdout.write(text);
 }
 
 function complain(error: unknown): 'failed' {

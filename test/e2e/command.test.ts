@@ -22,6 +22,7 @@ import { connect, type RingkvError } from '../../runtime/client.ts';
 import { createUringTransport } from '../../transports/uring.ts';
 import { type Child, type Runtime, type RuntimeName, root, runtimes, startChild } from '../support/children.ts';
 import { entry, node, type RunOptions, run, type ServerChild, startServe } from '../support/command.ts';
+import { ScriptedServer } from '../support/scripted-server.ts';
 import { atTerminal, hasPseudoTerminal, type Step, whyNoTerminal } from '../support/terminal.ts';
 
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
@@ -402,6 +403,28 @@ describe('shell', () => {
       expect(stdout.split('\n')).toEqual(['true', 'true', value, '1', '']);
     },
   );
+
+  // It once gathered all keys first.
+  test('scan prints keys as they come, and ends when nobody reads them any more', async () => {
+    const scripted = await ScriptedServer.start();
+    const child = startChild(node, entry, ['shell', '--connect', scripted.address, 'scan']);
+    children.push(child);
+    const connection = await scripted.greeted();
+    const keys = Array.from({ length: 1000 }, (_, i) => Buffer.from(`a key with a long name ${i}`));
+    await connection.frame();
+    connection.reply([[1, keys]]);
+    await child.waitForLine(/^"a key with a long name 42"$/);
+    child.leave('stdout');
+    const answering = (async () => {
+      for (;;) {
+        await connection.frame();
+        connection.reply([[1, keys]]);
+      }
+    })();
+    await expect(answering).rejects.toThrow('the client has ended the connection');
+    expect(await child.exit).toBe(1);
+    await scripted.stop();
+  });
 
   test.each(runtimes())('a long reply leaves $name whole before it ends', async (runtime) => {
     const text = 'long '.repeat(200_000);

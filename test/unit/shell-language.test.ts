@@ -9,6 +9,7 @@ import {
   parseCommand,
   parseTime,
   parseValue,
+  type ShellReply,
   ShellSyntaxError,
   shellCommands,
   splitWords,
@@ -94,11 +95,15 @@ test('lines end at \\n or \\r\\n alone, however the text comes', async () => {
   expect(await gathered(linesOf(given(Buffer.from('one\n'))))).toEqual(['one']);
 });
 
-test('replies are JSON, one line each', () => {
-  expect(formatReply({ value: 'text' })).toEqual(['"text"']);
-  expect(formatReply({ value: null })).toEqual(['null']);
-  expect(formatReply({ lines: ['a', new Uint8Array([0xff, 0])] })).toEqual(['"a"', '{"bytes":"ff00"}']);
-  expect(formatReply({ lines: [] })).toEqual([]);
+test('replies are JSON, one line each', async () => {
+  const formatted = (reply: ShellReply) => gathered(formatReply(reply));
+  expect(await formatted({ value: 'text' })).toEqual(['"text"']);
+  expect(await formatted({ value: null })).toEqual(['null']);
+  expect(await formatted({ lines: given<unknown>('a', new Uint8Array([0xff, 0])) })).toEqual([
+    '"a"',
+    '{"bytes":"ff00"}',
+  ]);
+  expect(await formatted({ lines: given() })).toEqual([]);
   const map = new Map<unknown, unknown>([
     ['a', 1n],
     [2, [true, undefined]],
