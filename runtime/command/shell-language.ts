@@ -190,6 +190,7 @@ function quoteEnd(line: string, start: number): number {
 export function parseCommand(words: readonly string[]): (client: Client) => Promise<ShellReply> {
   const [name = '', ...rest] = words;
   const command = Object.hasOwn(shellCommands, name.toLowerCase()) ? shellCommands[name.toLowerCase()] : undefined;
+  if (name === 'quit') throw new ShellSyntaxError('quit ends a shell that reads lines, and stands alone in one');
   if (command === undefined) {
     const names = [...Object.keys(shellCommands), ...Object.keys(shellWords)];
     throw new ShellSyntaxError(`no command ${name}${suggestion(name, names) || '; "help" lists what there is'}`);

@@ -368,6 +368,7 @@ describe('shell', () => {
       stderr: expect.stringMatching(/^error: .*value is not an integer.*\n$/),
     });
     expect(await shell(['gte', 'a'])).toMatchObject({ code: 1, stderr: 'error: no command gte, did you mean get?\n' });
+    expect((await shell(['quit'])).stderr).toBe('error: quit ends a shell that reads lines, and stands alone in one\n');
   });
 
   test('without a server: one line, and the code is 1', async () => {

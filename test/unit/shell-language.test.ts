@@ -65,6 +65,7 @@ describe('commands that are none', () => {
     ['constructor', 'no command constructor; "help" lists what there is'],
     ['get', 'usage: get <key>'],
     ['count all', 'usage: count'],
+    ['quit now', 'quit ends a shell that reads lines, and stands alone in one'],
     ['cas a 1', 'usage: cas <key> <expected | nil> <value>'],
   ];
   test.each(refusals)('%s', (line, message) => {
