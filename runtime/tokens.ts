@@ -17,10 +17,11 @@ export type TokenHash = Grant;
 /**
  * Reads tokens, one in a line: `TOKEN`, or `read-only TOKEN`. Empty lines, and what follows a `#` at the begin of a line, are
  * passed over. `source` is what the errors name; they never repeat a token. Throws an `Error` for a line that is none of
- * these, and when there is no token at all.
+ * these, for a token that has another right before, here or in `others`, and when there is no token at all.
  */
-export function parseTokens(text: string, source: string): TokenHash[] {
+export function parseTokens(text: string, source: string, others: readonly TokenHash[] = []): TokenHash[] {
   const tokens: TokenHash[] = [];
+  const rights = new Map(others.map(({ digest, access }) => [nameOf(digest), access]));
   for (const [index, line] of text.split(/\r?\n/).entries()) {
     const words = line.trim().split(/\s+/);
     if (words[0] === '' || words[0]!.startsWith('#')) continue;
@@ -36,13 +37,24 @@ export function parseTokens(text: string, source: string): TokenHash[] {
           '"openssl rand -hex 32" makes one',
       );
     }
-    tokens.push({ access, digest: hash(new TextEncoder().encode(token)) });
+    const digest = hash(new TextEncoder().encode(token));
+    const before = rights.get(nameOf(digest)) ?? access;
+    if (before !== access) {
+      throw new Error(
+        `${where}: the same token has another right before; it is to be ${READ_ONLY} everywhere or nowhere`,
+      );
+    }
+    rights.set(nameOf(digest), access);
+    tokens.push({ access, digest });
   }
   if (tokens.length === 0) throw new Error(`${source} holds no token`);
   return tokens;
 }
 
-/** Where a server's tokens are. */
+/** What errors name of `tokens` without a source. */
+const GIVEN = 'the given tokens';
+
+/** Where tokens are. */
 export interface TokenSources {
   /** A file as `parseTokens` reads it. */
   readonly tokenFile?: string | undefined;
@@ -55,16 +67,16 @@ export interface TokenSources {
 /** All tokens there are, undefined when none is asked for. Throws an `Error` that names what can't be read. */
 export function loadTokens({ tokenFile, tokens, tokensSource }: TokenSources): TokenHash[] | undefined {
   if (tokenFile === undefined && tokens === undefined) return undefined;
-  return [
-    ...(tokenFile === undefined ? [] : parseTokens(readSecret(tokenFile), tokenFile)),
-    ...(tokens === undefined ? [] : parseTokens(tokens, tokensSource ?? 'the given tokens')),
-  ];
+  const ofFile = tokenFile === undefined ? [] : parseTokens(readSecret(tokenFile), tokenFile);
+  const given = tokens === undefined ? [] : parseTokens(tokens, tokensSource ?? GIVEN, ofFile);
+  return [...ofFile, ...given];
 }
 
-/** The first token of a file, for a client. Throws as `loadTokens`. */
-export function firstToken(tokenFile: string): string {
-  const text = readSecret(tokenFile);
-  parseTokens(text, tokenFile);
+/** The first token of the file, or else of what was given, for a client; undefined without either. Throws as `loadTokens`. */
+export function firstToken({ tokenFile, tokens, tokensSource = GIVEN }: TokenSources): string | undefined {
+  const text = tokenFile === undefined ? tokens : readSecret(tokenFile);
+  if (text === undefined) return undefined;
+  parseTokens(text, tokenFile ?? tokensSource);
   const line = text.split(/\r?\n/).find((one) => !/^\s*(#|$)/.test(one))!;
   return line.trim().split(/\s+/).at(-1)!;
 }
@@ -82,6 +94,10 @@ export function createGuard(tokens: readonly TokenHash[]): Guard {
 
 function hash(token: Uint8Array): Uint8Array {
   return new Uint8Array(createHash('sha256').update(token).digest());
+}
+
+function nameOf(digest: Uint8Array): string {
+  return Buffer.from(digest).toString('hex');
 }
 
 const READ_ERRORS: Readonly<Record<string, string>> = {

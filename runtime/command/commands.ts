@@ -187,7 +187,7 @@ const shellCommand = defineCommand({
     ),
     runtime: runtimeFlag,
     transport: transportFlag,
-    tokenFile: optionalFlag('file', 'Bring the first token of this file', String, 'that of RINGKV_TOKEN, or none'),
+    tokenFile: optionalFlag('file', 'Bring the first token of this file', String, 'the first of RINGKV_TOKEN, or none'),
     ...tlsFlags(
       'Show this certificate to a server that asks for one',
       'Trust servers whose certificate one of these has signed',

@@ -27,7 +27,7 @@ export interface ShellOptions extends TlsFiles {
   readonly address: string | undefined;
   /** What carries the bytes. Default: as of `ConnectOptions`. */
   readonly transport: TransportName | undefined;
-  /** Whose first token is brought. Default: that of `RINGKV_TOKEN`, or none. */
+  /** Whose first token is brought. Default: the first of `RINGKV_TOKEN`, or none. */
   readonly tokenFile: string | undefined;
 }
 
@@ -38,13 +38,9 @@ export interface ShellOptions extends TlsFiles {
 export async function shell(options: ShellOptions, words: readonly string[], runtime: Runtime): Promise<number> {
   if (words[0] === 'help') return printHelp(words[1]);
   const { tokenFile, address, transport } = options;
+  const tokens = { tokenFile, tokens: runtime.env.RINGKV_TOKEN, tokensSource: 'RINGKV_TOKEN' };
   await using client = await open(() =>
-    connect({
-      address,
-      transport,
-      tls: loadTls(options),
-      token: tokenFile === undefined ? runtime.env.RINGKV_TOKEN : firstToken(tokenFile),
-    }),
+    connect({ address, transport, tls: loadTls(options), token: firstToken(tokens) }),
   );
   if (words.length > 0) return (await runWords(client, words)) ? ExitCode.OK : ExitCode.FAILED;
   if (!process.stdin.isTTY) return await runPiped(client);

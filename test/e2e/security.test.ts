@@ -63,6 +63,10 @@ describe('tokens', () => {
     process.kill(server.child.pid, 'SIGHUP');
     await told(server, /SIGHUP: nothing is changed, for .*tokens, line 1: expected TOKEN/);
     expect(await old!.get('k')).toBe(1);
+    tokenFile(OLD, `read-only ${READER}`, READER);
+    process.kill(server.child.pid, 'SIGHUP');
+    await told(server, /SIGHUP: nothing is changed, for .*tokens, line 3: the same token has another right before/);
+    await expect(reader!.set('k', 2)).rejects.toMatchObject({ code: 'AUTH', message: 'this token may only read' });
 
     tokenFile(NEW, `read-only ${READER}`);
     process.kill(server.child.pid, 'SIGHUP');
@@ -84,9 +88,16 @@ describe('tokens', () => {
     expect((await shell({ RINGKV_TOKEN: OLD })).stdout).toBe('1\n');
     expect(await shell({ RINGKV_TOKEN: NEW })).toMatchObject({ code: 1, stderr: 'ringkv: the token is not valid\n' });
     expect(await shell({})).toMatchObject({ code: 1, stderr: 'ringkv: the server asks for a token\n' });
+    // As in a file: the first of several is brought.
+    const several = await shell({ RINGKV_TOKEN: `# of old\r\n${OLD}\r\nread-only ${READER}\r\n` });
+    expect(several).toMatchObject({ code: 0, stdout: '2\n' });
+    expect(await shell({ RINGKV_TOKEN: 'two words' })).toMatchObject({
+      code: 1,
+      stderr: 'ringkv: RINGKV_TOKEN, line 1: expected TOKEN or read-only TOKEN, in one line each\n',
+    });
     const file = tokenFile(OLD);
     const other = await run(['shell', '--connect', server.ready.address, '--token-file', file, 'add', 'n', '1']);
-    expect(other.stdout).toBe('2\n');
+    expect(other.stdout).toBe('3\n');
   });
 
   test('are asked for where other machines come, unless everyone may', async () => {

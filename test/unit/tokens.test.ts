@@ -30,6 +30,8 @@ describe('a token file', () => {
     [`secret-of-mine ${FULL}`, /^tokens, line 1: expected TOKEN or read-only TOKEN, in one line each$/],
     [`read-only ${FULL} ${OTHER}`, /^tokens, line 1: expected TOKEN or read-only TOKEN, in one line each$/],
     ['read-only', /^tokens, line 1: a token has 16/],
+    [`read-only ${FULL}\n${OTHER}\n${FULL}`, /^tokens, line 3: the same token has another right before; /],
+    [`${FULL}\nread-only ${FULL}`, /^tokens, line 2: the same token has another right before; /],
   ])('is refused by line, and without what stands there: %j', (text, message) => {
     const parse = (): unknown => parseTokens(text, 'tokens');
     expect(parse).toThrow(message);
@@ -41,7 +43,13 @@ describe('a token file', () => {
     writeFileSync(tokenFile, `# first\n\nread-only ${READER}\n${OTHER}\n`);
     expect(loadTokens({})).toBeUndefined();
     expect(loadTokens({ tokenFile, tokens: FULL })?.length).toBe(3);
-    expect(firstToken(tokenFile)).toBe(READER);
+    expect(loadTokens({ tokenFile, tokens: OTHER })?.length).toBe(3);
+    expect(() => loadTokens({ tokenFile, tokens: READER, tokensSource: 'RINGKV_TOKEN' })).toThrow(
+      'RINGKV_TOKEN, line 1: the same token has another right before; it is to be read-only everywhere or nowhere',
+    );
+    expect(firstToken({ tokenFile, tokens: FULL })).toBe(READER);
+    expect(firstToken({ tokens: `# one\r\n\r\n read-only ${READER} \r\n${FULL}` })).toBe(READER);
+    expect(firstToken({})).toBeUndefined();
     const missing = join(folder, 'missing');
     expect(() => loadTokens({ tokenFile: missing })).toThrow(`can't read ${missing}: no such file`);
     expect(() => loadTokens({ tokenFile: folder })).toThrow(`can't read ${folder}: it is a directory`);
