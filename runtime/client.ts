@@ -12,7 +12,9 @@
  * ```
  */
 import { Client } from '../core/client/client.ts';
+import { ArgumentError } from '../core/client/errors.ts';
 import type { ClientSettings } from '../core/client/settings.ts';
+import { formatAddress, isSecure } from '../transports/address.ts';
 import type { TlsSecrets, TransportName } from '../transports/transport.ts';
 import { currentRuntime } from './choose.ts';
 import { resolveEndpoint } from './endpoint.ts';
@@ -30,7 +32,10 @@ export interface ConnectOptions extends ClientSettings {
   readonly address?: string | undefined;
   /** What carries the bytes. Default: the runtime's own sockets, or its WebSocket for `ws://` and `wss://`, and `node` for `tls://`. */
   readonly transport?: TransportName | undefined;
-  /** For `tls://` and `wss://`: whom to trust, and what to show a server that asks for a certificate. Default: as of `TlsSecrets`. */
+  /**
+   * For `tls://` and `wss://`, and refused with `ArgumentError` elsewhere: whom to trust, and what to show a server that asks for a
+   * certificate. Default: as of `TlsSecrets`.
+   */
   readonly tls?: TlsSecrets | undefined;
 }
 
@@ -47,6 +52,10 @@ export async function connect(options: string | ConnectOptions = {}): Promise<Cl
     ...settings
   }: ConnectOptions = typeof options === 'string' ? { address: options } : options;
   const { address, transport } = resolveEndpoint(currentRuntime().name, text, name);
+  if (tls !== undefined && !isSecure(address)) {
+    const there = formatAddress(address);
+    throw new ArgumentError(`${there} has no TLS, so no certificate would be looked at: connect to tls:// or wss://`);
+  }
   return await Client.open({
     ...settings,
     timers,

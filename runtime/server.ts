@@ -140,8 +140,14 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const transport = endpoint.transport.name;
   const listen = formatAddress(endpoint.address);
   const secrets = loadSecrets(options, report);
-  if (isSecure(endpoint.address) && secrets.tls?.cert === undefined) {
-    throw new Error(`${listen} needs a certificate and its key: --tls-cert and --tls-key`);
+  if (isSecure(endpoint.address)) {
+    if (secrets.tls?.cert === undefined) {
+      throw new Error(`${listen} needs a certificate and its key: --tls-cert and --tls-key`);
+    }
+  } else if (secrets.tls !== undefined) {
+    throw new Error(
+      `${listen} has no TLS, so nobody would be shown --tls-cert or asked for what --tls-ca has signed: listen at tls:// or wss://`,
+    );
   }
   if (secrets.tokens === undefined && options.insecure !== true && isReachedFromOutside(endpoint.address)) {
     throw new Error(

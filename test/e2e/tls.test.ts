@@ -80,6 +80,21 @@ describe.skipIf(!hasOpenssl)(`tls${whyNoOpenssl}`, () => {
       );
     });
 
+    test.each(['tcp', 'ws'])('a certificate at %s://, where nobody would see it', async (kind) => {
+      for (const flags of [shows('first'), ['--tls-ca', file('authority.pem')]])
+        expect(await refused('--listen', `${kind}://127.0.0.1:0`, ...flags)).toBe(
+          `ringkv: ${kind}://127.0.0.1:0 has no TLS, so nobody would be shown --tls-cert or asked for what --tls-ca has signed: ` +
+            'listen at tls:// or wss://\n',
+        );
+      const shell = ['shell', '--connect', `${kind}://127.0.0.1:1`, '--tls-ca', file('authority.pem'), 'ping'];
+      expect(await run(shell)).toMatchObject({
+        code: 1,
+        stderr: `ringkv: ${kind}://127.0.0.1:1 has no TLS, so no certificate would be looked at: connect to tls:// or wss://\n`,
+      });
+      const plainly = connect({ address: `${kind}://127.0.0.1:1`, tls: { ca: pem('authority.pem') } });
+      await expect(plainly).rejects.toMatchObject({ code: 'ARGUMENT' });
+    });
+
     test('TLS by uring, which names who has it', async () => {
       const by = ['--transport', 'uring', ...shows('first'), '--listen'];
       expect(await refused(...by, 'tls://127.0.0.1:0')).toMatch(
