@@ -14,8 +14,8 @@ import type { Eviction } from '../core/engine/engine.ts';
 import { FSYNC_POLICIES, type FsyncPolicy } from '../core/log/committer.ts';
 import { DEFAULT_SEGMENT_BYTES } from '../core/log/segments.ts';
 import { ALL_SLOTS, divideSlots } from '../core/slots.ts';
-import { formatAddress, isReachedFromOutside, isSecure } from '../transports/address.ts';
-import type { TransportName } from '../transports/transport.ts';
+import { formatAddress, isReachedFromOutside, isSecure, parseAddress } from '../transports/address.ts';
+import type { Address, TransportName } from '../transports/transport.ts';
 import { currentRuntime } from './choose.ts';
 import { DEFAULT_MAX_LOG_BYTES, MAX_LOG_BYTES_MIN, MAX_SHARDS } from './defaults.ts';
 import { openDataDirectory, shardDirectory } from './disk/data-directory.ts';
@@ -138,7 +138,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   assertDelayable(shards, currentRuntime());
   const endpoint = resolveEndpoint(currentRuntime().name, options.listen, options.transport);
   const transport = endpoint.transport.name;
-  const listen = formatAddress(endpoint.address);
+  const listen = absolute(endpoint.address);
   const secrets = loadSecrets(options, report);
   if (isSecure(endpoint.address)) {
     if (secrets.tls?.cert === undefined) {
@@ -199,6 +199,16 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     close,
     [Symbol.asyncDispose]: () => close(),
   };
+}
+
+/**
+ * An address as others can use it: clients are told of shards' sockets, and may be in another folder. Throws a `TypeError` when the
+ * whole path is too long.
+ */
+function absolute(address: Address): string {
+  const text = formatAddress(address.kind === 'unix' ? { ...address, path: resolve(address.path) } : address);
+  parseAddress(text);
+  return text;
 }
 
 /** Where and how the data is to be kept. Throws `RangeError` when that can't be. */

@@ -91,6 +91,16 @@ describe.each(runtimes())('serve --shards 2 on $name', (runtime) => {
     expect([path, `${path}.1`].map((file) => existsSync(file))).toEqual([false, false]);
   });
 
+  test('tells clients in other folders where a socket is whose path was relative', async () => {
+    const name = `relative-${runtime.name}.sock`;
+    const { child, ready } = await serve(['--shards', '2', '--listen', `unix:${name}`], { runtime, cwd: folder });
+    expect(ready.address).toBe(`unix:${join(folder, name)}`);
+    const client = await clientOf(ready.address);
+    expect(await Promise.all([client.set('foo', 1), client.set('hello', 2)])).toEqual([true, true]);
+    await client.close();
+    expect(await child.stop('SIGTERM')).toBe(0);
+  });
+
   test('listens at ports side by side, or at none when one is taken', async () => {
     const [low, high] = await portsSideBySide();
     const taken = createServer().listen(high, '127.0.0.1');
