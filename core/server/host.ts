@@ -93,7 +93,8 @@ export class ServerHost implements EngineHost {
     const answer = pack({
       ...this.#source.hello(),
       access: ACCESS_NAMES[access],
-      shards: this.#source.shards(),
+      // A map of many shards is long, and strangers may ask a thousand times.
+      shards: access === Access.NONE ? [] : this.#source.shards(),
     }) as Uint8Array;
     hello.set(access, answer);
     return answer;

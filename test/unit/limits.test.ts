@@ -127,6 +127,15 @@ describe('who it is', () => {
     expect(reader.call([Op.SET, 'k', 1])).toEqual([true]);
   });
 
+  test('is to be told before HELLO tells of the shards, whose map may be long', () => {
+    const shards = Array.from({ length: 256 }, (_, i) => [i * 64, i * 64 + 63, `tcp://127.0.0.1:${7464 + i}`] as const);
+    const { call } = connected(createShard({ guard, shards: () => shards }));
+    expect(call([Op.HELLO, { version: 1 }], [Op.HELLO, { version: 1, token: TOKEN }])).toMatchObject([
+      { access: 'none', shards: [] },
+      { access: 'full', shards },
+    ]);
+  });
+
   test('may be told wrongly some times, in one frame or several, and then no more', () => {
     for (const framesOf of [
       (tries: Uint8Array[]) => tries,
