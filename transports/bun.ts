@@ -277,7 +277,7 @@ type TlsAddress = Extract<Address, { kind: 'tls' }>;
 /** As `listen` of the transport. */
 function listenTls(address: TlsAddress, handler: ServerHandler, tls: TlsSecrets): Listener {
   const serving = new Serving(handler);
-  const shaking = new Handshakes();
+  const shaking = new Handshakes(handler.connectionsMax);
   const asksForCertificate = tls.ca !== undefined;
   const socket = secureHandlers((connection) => serving.opened(connection), ignore, shaking, serving);
   const server = new Renewal(

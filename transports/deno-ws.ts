@@ -45,7 +45,7 @@ class DenoWsTransport implements Transport {
     if (asked.kind === 'ws') return listen(asked, handler);
     // `Deno.serve` can't ask for a client's certificate, would have to close its WebSockets for a new one of its own, and can't cut
     // a client that is silent in the handshake.
-    return listenBehindTls(asked, tls, (path) => listen(asked, handler, path));
+    return listenBehindTls(asked, tls, handler.connectionsMax, (path) => listen(asked, handler, path));
   }
 
   async connect(

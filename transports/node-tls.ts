@@ -23,10 +23,14 @@ export interface SecureServer {
   readonly stop: () => void;
 }
 
-/** Listens; `secured` gets each connection whose handshake is over. Rejects as `Transport.listen` does. */
+/**
+ * Listens; `secured` gets each connection whose handshake is over. Who comes while `shakingMax` are in theirs is cut. Rejects as
+ * `Transport.listen` does.
+ */
 export async function listenSecurely(
   address: SecureAddress,
   tls: TlsSecrets,
+  shakingMax: number | undefined,
   secured: (socket: TLSSocket) => void,
 ): Promise<SecureServer> {
   const server = secureServer(address, tls);
@@ -40,6 +44,10 @@ export async function listenSecurely(
   });
   // The time-out of a handshake alone closes nobody, on none of the runtimes.
   server.on('connection', (socket: Socket) => {
+    if (shaking.size >= (shakingMax ?? Infinity)) {
+      socket.destroy();
+      return;
+    }
     const peer = peerOf(socket);
     shaking.set(peer, socket);
     const timer = setTimeout(() => shaking.get(peer) === socket && socket.destroy(), HANDSHAKE_MS);

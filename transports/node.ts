@@ -63,7 +63,7 @@ class NodeTransport implements Transport {
   /** As `listen`. A TLS socket is a stream like any other, but has no handle that could read into our buffer. */
   async #listenTls(address: SecureAddress, handler: ServerHandler, tls: TlsSecrets): Promise<Listener> {
     const serving = new Serving(handler);
-    const { port, renew, stop } = await listenSecurely(address, tls, (socket) => {
+    const { port, renew, stop } = await listenSecurely(address, tls, handler.connectionsMax, (socket) => {
       const connection = new NodeConnection(this.#buffers, serving);
       connection.attach(socket, false);
       connection.handler = serving.opened(connection);

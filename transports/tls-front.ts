@@ -24,10 +24,14 @@ const END_MS = 5000;
 /** How often it is looked whether those are cut that do not read. Unit: milliseconds. */
 const LOOK_MS = 1000;
 
-/** `listen` has the server listen at the path of a unix socket. Rejects as `Transport.listen` does. */
+/**
+ * `listen` has the server listen at the path of a unix socket; `shakingMax` is as of `listenSecurely`. Rejects as `Transport.listen`
+ * does.
+ */
 export async function listenBehindTls(
   address: SecureWebSocketAddress,
   tls: TlsSecrets,
+  shakingMax: number | undefined,
   listen: (path: string) => Listener | Promise<Listener>,
 ): Promise<Listener> {
   const folder = mkdtempSync(join(tmpdir(), 'ringkv-tls-'));
@@ -61,7 +65,7 @@ export async function listenBehindTls(
   try {
     assertFits(path, address);
     listener = await listen(path);
-    front = await listenSecurely(address, tls, (socket) => {
+    front = await listenSecurely(address, tls, shakingMax, (socket) => {
       const plain = connect({ path, allowHalfOpen: true });
       joined.set(socket, plain);
       socket.once('close', () => joined.delete(socket));

@@ -11,8 +11,18 @@ interface Destroyable {
 /** Connections of a listener whose handshake is not over. The runtimes set them no time-out that would close anybody. */
 export class Handshakes {
   readonly #deadlines = new Map<Destroyable, ReturnType<typeof setTimeout>>();
+  readonly #countMax: number;
+
+  /** Beyond `countMax` at a time they are destroyed when they begin: they cost memory and a descriptor like what is connected. */
+  constructor(countMax: number = Infinity) {
+    this.#countMax = countMax;
+  }
 
   begun(connection: Destroyable): void {
+    if (this.#deadlines.size >= this.#countMax) {
+      connection.destroy();
+      return;
+    }
     this.#deadlines.set(
       connection,
       setTimeout(() => connection.destroy(), HANDSHAKE_MS),

@@ -72,6 +72,8 @@ export interface ServerHandler {
    * does. The listener's `close` waits for it. Default: none ever does.
    */
   settled?(): Promise<void> | undefined;
+  /** Most connections at a time that are served, for transports with more to do for one before it is told of. Default: any. */
+  readonly connectionsMax?: number | undefined;
   /** The longest request that is answered as one, for transports that have to put it together. Unit: bytes. Default: any. */
   readonly maxFrameBytes?: number | undefined;
   /** Where bytes that arrive are best put. Default: wherever the transport likes. */

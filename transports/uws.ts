@@ -57,7 +57,7 @@ class UwsTransport implements Transport {
     if (asked.kind === 'wss') {
       // Its own TLS (20.51) lets in who shows no certificate, though one is asked for, and cuts a connection that has much on its
       // way in both directions.
-      return listenBehindTls(asked, tls, async (path) => {
+      return listenBehindTls(asked, tls, handler.connectionsMax, async (path) => {
         const socket = await listening((done) => app.listen_unix(done, path));
         if (socket === false) throw new Error(`uWebSockets.js can't listen on ${path}`);
         return listener(socket, asked.port);

@@ -176,6 +176,11 @@ export class Shard {
     this.restRoom = new RestRoom(this.engine, this.limits.partialBytesMax);
   }
 
+  /** As `ServerHandler.connectionsMax`. */
+  get connectionsMax(): number {
+    return this.limits.connectionsMax;
+  }
+
   /** Who is let in, as of now; undefined: everyone. Connections whose token is gone have to bring another. */
   get guard(): Guard | undefined {
     return this.#guard;

@@ -15,7 +15,7 @@ import {
 } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { Op } from '../../core/protocol.ts';
-import { connect } from '../../runtime/client.ts';
+import { type Client, connect } from '../../runtime/client.ts';
 import { parseAddress } from '../../transports/address.ts';
 import type { SecureAddress, TransportName } from '../../transports/transport.ts';
 import { createTransport } from '../../transports/transports.ts';
@@ -369,6 +369,26 @@ describe.skipIf(!hasOpenssl)(`tls${whyNoOpenssl}`, () => {
         expect(await run(args, { runtime: client.runtime })).toMatchObject({ code: 0, stdout: '1\n' });
       }
       expect(await strict.child.stop()).toBe(0);
+    });
+
+    // The handshakes of `Bun.serve` are its own.
+    test.skipIf(transport === 'bun-ws')('cuts at once who is one handshake too many', async () => {
+      const small = await serve(...shows('first'), '--max-connections', '3');
+      const attempts: { readonly socket: Socket; readonly cut: Promise<void> }[] = [];
+      for (let i = 0; i < 4; i++) {
+        attempts.push(opened(portOf(small)));
+        await once(attempts[i]!.socket, 'connect');
+      }
+      // Those before are cut as well, when their time is over.
+      expect(await Promise.race(attempts.map(({ cut }, i) => cut.then(() => i)))).toBe(3);
+      for (const { socket } of attempts) socket.destroy();
+      // The server has to notice that they have left.
+      let client: Client | undefined;
+      while (client === undefined)
+        client = await connect({ address: small.ready.address, tls: { ca: ca() } }).catch(() => undefined);
+      expect(await client.ping(1)).toBe(1);
+      await client.close();
+      expect(await small.child.stop()).toBe(0);
     });
 
     // Bun waits itself for who does not leave, and closes what it cuts.
