@@ -103,10 +103,14 @@ export class Rest {
     if (this.#offset === 0) this.#heap.set(bytes, this.#length);
     else this.#room.engine.memory.set(bytes, this.#offset + this.#length);
     this.#length = length;
-    // Once the header is there, so is the length of the frame, and what else will come of it.
-    const whole = this.#length < FRAME_HEADER_BYTES ? 0 : FRAME_HEADER_BYTES + readFrameLength(this.bytes, 0);
+    const whole = this.#frameBytes;
     if (whole > this.#capacity && this.#room.isPlenty(whole)) this.#grow(whole);
     return true;
+  }
+
+  /** Of the first frame, once its header is there; 0 before. */
+  get #frameBytes(): number {
+    return this.#length < FRAME_HEADER_BYTES ? 0 : FRAME_HEADER_BYTES + readFrameLength(this.bytes, 0);
   }
 
   /** Gives the room back. */
@@ -120,7 +124,11 @@ export class Rest {
   }
 
   #grow(length: number): boolean {
-    const capacity = Math.max(length, this.#capacity * 2, CAPACITY_MIN);
+    const doubled = Math.max(this.#capacity * 2, CAPACITY_MIN);
+    const whole = this.#frameBytes;
+    // The last step takes what is still to come and no more: half a frame would be doubled to more than the frame.
+    const isLast = length <= whole && doubled > whole / 2;
+    const capacity = isLast ? whole : Math.max(length, doubled);
     if (!this.#room.take(capacity)) return false;
     const offset = this.#room.allocate(capacity);
     if (offset > 0) this.#room.engine.memory.set(this.bytes, offset);

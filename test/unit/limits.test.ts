@@ -344,6 +344,20 @@ describe('what a connection may cost', () => {
     expect(shard.info().partialBytes).toBe(0);
   });
 
+  // A buffer that was doubled beyond the frame did not fit where the frame did.
+  test('memory for a frame that comes in pieces is that of the frame', () => {
+    const shard = createShard({ limits: { partialBytesMax: 16 * MiB } });
+    const { handler, pipe } = connected(shard);
+    const long = request([Op.SET, 'k', 'x'.repeat(8 * MiB)]);
+    for (let at = 0; at < long.length; at += 60_000) {
+      handler.data(long.subarray(at, at + 60_000));
+      expect(shard.info().partialBytes).toBeLessThanOrEqual(long.length);
+    }
+    shard.turnEnd();
+    expect(pipe.replies()).toEqual([[true]]);
+    expect(shard.info().partialBytes).toBe(0);
+  });
+
   test('announcing much costs little', () => {
     const shard = createShard({ limits: { partialBytesMax: 8 * MiB } });
     for (let i = 0; i < 1000; i++) connected(shard).handler.data(Buffer.from('ce000ffff091', 'hex'));
