@@ -21,10 +21,10 @@ const shardInfo = (startedMs: number, nowMs: number): Record<string, string | nu
   return shard.info();
 };
 
-test('counters and bytes are summed, the server and its process are told of once, and the oldest tells the time', () => {
+test('counters and bytes are summed, the server and its process are told of once, and times are the longest', () => {
   const shards: Record<string, string | number>[] = [
-    { ...shardInfo(1000, 5000), connections: 2, keys: 10, bytesIn: 1 },
-    { ...shardInfo(4000, 5000), connections: 3, keys: 20, bytesIn: 2 },
+    { ...shardInfo(1000, 5000), connections: 2, keys: 10, bytesIn: 1, recoveryMs: 100 },
+    { ...shardInfo(4000, 5000), connections: 3, keys: 20, bytesIn: 2, recoveryMs: 400 },
   ];
   expect(addUpInfo(shards)).toEqual({
     ...shards[0],
@@ -32,6 +32,7 @@ test('counters and bytes are summed, the server and its process are told of once
     version: '1.2.3',
     shards: 2,
     uptimeMs: 4000,
+    recoveryMs: 400,
     connections: 5,
     keys: 30,
     bytesIn: 3,
