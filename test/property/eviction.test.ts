@@ -110,6 +110,36 @@ describe('clock', () => {
         for (const copy of copies) expect(dump(copy, 0)).toEqual(state);
       });
 
+      test('many small values take the place of a few large ones, the index they need included', () => {
+        // The index could not grow in a full memory, so the newest keys had to give way to each other and the old ones stayed.
+        const options = { memoryBytesMax: 2 * MiB, eviction: 'clock', redo: true } as const;
+        const engine = create({ ...options, seed: SEED });
+        const copy = subject({ redo: true });
+        const write = (name: string, count: number, size: number): void => {
+          for (let from = 0; from < count; from += 200) {
+            const sets = Array.from({ length: 200 }, (_, i) =>
+              encode([Op.SET, `${name}-${from + i}`, 'x'.repeat(size)]),
+            );
+            const { reply, redo } = execute(engine, array(sets), 0);
+            expect(elements(reply).map(hex)).toEqual(Array(200).fill('c3'));
+            replay(copy, redo, 0);
+          }
+        };
+        const there = (name: string, from: number, to: number): number => {
+          const asked = Array.from({ length: to - from }, (_, i) => encode([Op.HAS, `${name}-${from + i}`]));
+          return results(engine, asked, 0).filter(([first]) => first === 0xc3).length;
+        };
+        write('large', 3000, 1000);
+        write('small', 40_000, 40);
+        expect(there('large', 0, 3000)).toBe(0);
+        expect(there('small', 39_000, 40_000)).toBe(1000);
+        // A small key takes 76 bytes in `swiss`, its place in the index included, and 118 in `map`.
+        const { keys, usedBytes, limitBytes } = engine.stats();
+        expect(keys * 150).toBeGreaterThan(limitBytes);
+        expect(usedBytes).toBeLessThanOrEqual(limitBytes);
+        expect(dump(copy, 0)).toEqual(dump(engine, 0));
+      });
+
       test('what takes more than half of the memory is refused, and costs nobody else', () => {
         const engine = create({ memoryBytesMax: 2 * MiB, eviction: 'clock', redo: true });
         fill(engine);

@@ -57,6 +57,11 @@ export function blockBytes(size: u32): u32 {
   return size > BLOCK_BYTES_MAX ? (size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1) : classBytes(classOf(size));
 }
 
+/** Bytes of the slab from which blocks for `size` bytes are cut. */
+export function slabBytes(size: u32): u32 {
+  return slabPages(classBytes(classOf(size))) << PAGE_SHIFT;
+}
+
 /** A block of at least `size` bytes, aligned to 8 (a segment's 4,096 to its size); 0 when there is no room. */
 export function allocateBlock(size: u32): usize {
   if (size > BLOCK_BYTES_MAX) {

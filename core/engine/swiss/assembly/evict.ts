@@ -12,9 +12,9 @@
 import { blocksOf, collectBlocks } from './blocks';
 import { appendEviction, redoIsCollected } from './output';
 import { dataBytesMax, nextDataRun, PAGE_SHIFT } from './pages';
-import { expiryOf, freeRecord, hasExpiry, keyBytes, keyOf, recordIn } from './record';
+import { expiryOf, freeRecord, hasExpiry, keyBytes, keyOf } from './record';
 import { hashKey } from './siphash';
-import { clearUses, groupAt, nextPosition, removeSlot, slotAt, slotOf, unusedSlots, usedSlots } from './table';
+import { clearUses, groupAt, nextPosition, removeSlot, slotAt, slotOfBlock, unusedSlots, usedSlots } from './table';
 import { expire, unschedule } from './wheel';
 
 /** Groups that the hand passes for one record, at most; then it takes what is there. It bounds the work of an operation. */
@@ -71,8 +71,11 @@ export function evictSome(kept: usize, now: i64): bool {
 
 /** Removes a record near the home of a hash, whose segment has no slot left. */
 export function evictNear(hash: u64, now: i64): bool {
+  if (!evicts) return false;
   const group = groupAt(<u32>(hash >> 32));
-  return evicts && evictFrom(group, usedSlots(group), 0, now);
+  if (evictFrom(group, unusedSlots(group), 0, now)) return true;
+  clearUses(group);
+  return evictFrom(group, usedSlots(group), 0, now);
 }
 
 function evictByClock(kept: usize, now: i64): bool {
@@ -106,26 +109,14 @@ function evictRun(kept: usize, now: i64): bool {
   const count = collectBlocks(page);
   let any = false;
   for (let i: u32 = 0; i < count; i++) {
-    // What lies there is a record if the table says so: it may be a part of the index as well.
-    const block = <usize>load<u32>(blocksOf + (i << 2));
-    let record = recordIn(block, false);
-    let slot = slotOfRecord(record);
-    if (slot == 0) {
-      record = recordIn(block, true);
-      slot = slotOfRecord(record);
-    }
-    if (slot == 0 || record == kept) continue;
+    const slot = slotOfBlock(load<u32>(blocksOf + (i << 2)));
+    if (slot == 0) continue;
+    const record = <usize>load<u32>(slot);
+    if (record == kept) continue;
     if (!evict(record, hashKey(keyOf(record), keyBytes(record)), slot, now)) return any;
     any = true;
   }
   return any;
-}
-
-/** The slot that holds this very address; 0 when none does. */
-function slotOfRecord(record: usize): usize {
-  if (record == 0) return 0;
-  const slot = slotOf(hashKey(keyOf(record), keyBytes(record)), record);
-  return slot != 0 && load<u32>(slot) == <u32>record ? slot : 0;
 }
 
 /** Removes a record, and tells so. False, and it stays, when there is no memory to tell it. */

@@ -81,6 +81,7 @@ import {
 } from './record';
 import { ownsKey, slotOf } from './slots';
 import {
+  bytesToSplit,
   clearTable,
   collected,
   collectGroup,
@@ -558,9 +559,15 @@ function put(operation: usize, value: usize, length: u32, expiry: i64): bool {
   return true;
 }
 
-/** Inserts, if need be in the place of another record of the same segment. */
+/**
+ * Inserts. If need be, others make room for a larger index. At worst the segment is filled up, and then another of its records
+ * gives way.
+ */
 function insertMakingRoom(hash: u64, fresh: usize): bool {
-  while (!insert(hash, fresh)) if (!evictNear(hash, now)) return false;
+  if (insert(hash, fresh, !evicts)) return true;
+  beginEviction(bytesToSplit());
+  while (evictSome(0, now)) if (insert(hash, fresh, false)) return true;
+  while (!insert(hash, fresh, true)) if (!evictNear(hash, now)) return false;
   return true;
 }
 

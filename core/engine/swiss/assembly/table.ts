@@ -17,9 +17,9 @@
  * When a segment is 7/8 full it is split in two, which moves at most 672 keys: the table grows in steps of some
  * microseconds, never all at once.
  */
-import { allocateBlock, blockBytesInUse, freeAllBlocks } from './blocks';
+import { allocateBlock, blockBytesInUse, freeAllBlocks, slabBytes } from './blocks';
 import { allocatePages, freePages, KIND_LARGE, PAGE_BYTES, PAGE_SHIFT } from './pages';
-import { keyBytes, keyOf, sameBytes } from './record';
+import { keyBytes, keyOf, recordIn, sameBytes } from './record';
 import { hashKey } from './siphash';
 
 const GROUP_SHIFT: u32 = 6;
@@ -122,13 +122,15 @@ export function findSlot(hash: u64, key: usize, length: u32): usize {
   return 0;
 }
 
-/** Puts a record whose key is not in the table. False when memory is short; then nothing has changed. */
-export function insert(hash: u64, record: usize): bool {
+/**
+ * Puts a record whose key is not in the table. False when memory is short; then nothing has changed. With `fillsUp`, a segment
+ * for which there is no other is filled to its last slot before that.
+ */
+export function insert(hash: u64, record: usize, fillsUp: bool): bool {
   let entry = directoryEntry(hash);
   while (load<u16>(countOf(entry)) >= SPLIT_AT) {
     if (!split(hash, entry)) {
-      // Without memory for another segment this one may be filled to the last slot.
-      if (load<u16>(countOf(entry)) >= SEGMENT_SLOTS) return false;
+      if (!fillsUp || load<u16>(countOf(entry)) >= SEGMENT_SLOTS) return false;
       break;
     }
     entry = directoryEntry(hash);
@@ -158,6 +160,19 @@ export function removeSlot(hash: u64, slot: usize): void {
 /** Address of the slot that holds this very record, if it is in the table. */
 export function slotOf(hash: u64, record: usize): usize {
   return findSlot(hash, keyOf(record), keyBytes(record));
+}
+
+/** Address of the slot whose record lies in this block; 0 when none does: it may be a part of the index as well. */
+export function slotOfBlock(block: usize): usize {
+  const slot = slotHolding(recordIn(block, false));
+  return slot != 0 ? slot : slotHolding(recordIn(block, true));
+}
+
+/** Address of the slot that holds this very address; 0 when none does. */
+function slotHolding(record: usize): usize {
+  if (record == 0) return 0;
+  const slot = slotOf(hashKey(keyOf(record), keyBytes(record)), record);
+  return slot != 0 && load<u32>(slot) == <u32>record ? slot : 0;
 }
 
 // SCAN goes over the home groups in the order of hashes. A position is the top 32 bits of a hash.
@@ -278,6 +293,11 @@ function place(segment: usize, bits: u32, hash: u64, record: usize, use: u32): v
     if (overflow != OVERFLOW_STUCK) store<u8>(group, <u8>(overflow + 1), OVERFLOW);
     index = (index + 1) & (GROUPS - 1);
   }
+}
+
+/** Bytes of memory that a split may need: for a slab of segments, and for a directory of twice the size. */
+export function bytesToSplit(): u32 {
+  return slabBytes(SEGMENT_BYTES) + ((<u32>8) << depth);
 }
 
 let touched: u32 = 0;
