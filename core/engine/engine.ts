@@ -154,6 +154,11 @@ export interface Engine {
    * bind them, the memory may become fuller than `memoryBytesMax`, and nothing is evicted but what they say.
    */
   replay(offset: number, length: number, nowMs: number): boolean;
+  /**
+   * To be called after the last of many replays: if what is held takes more than `memoryBytesMax` because it lies scattered, it is
+   * moved together, which may take seconds.
+   */
+  repack(): void;
   /** Where the output lies in `memory`. */
   readonly outputOffset: number;
   /** Bytes of replies appended since `clearOutput`. */

@@ -155,6 +155,9 @@ class MapEngine implements Engine {
     }
   }
 
+  /** Nothing lies scattered here. */
+  repack(): void {}
+
   /** A unit of the budget is one key with an expiry that was looked at. */
   sweep(nowMs: number, budget: number): number {
     this.#keys.advance(nowMs);

@@ -24,7 +24,8 @@ interface Exports {
   readonly memory: WebAssembly.Memory;
   seedAddress(): number;
   init(limitBytes: number, redo: number, firstSlot: number, lastSlot: number): number;
-  setMemory(limitBytes: number, makesRoom: number): void;
+  setMemory(limitBytes: number, evicts: number, replays: number): void;
+  repackExcess(): void;
   setLimits(keyBytes: number, valueBytes: number, depth: number, operations: number, scanCount: number): void;
   setAccess(access: number, isWritable: number): void;
   reserveInput(length: number): number;
@@ -54,6 +55,9 @@ interface Exports {
 
 /** The least that makes sense: an empty table and a slab of each of the commonest sizes. Unit: bytes. */
 const MEMORY_BYTES_MIN = 1024 * 1024;
+
+/** What no data exceeds: a replay takes what it needs. */
+const ADDRESS_SPACE_BYTES = 4 * 1024 ** 3;
 
 const SEED_BYTES = 16;
 
@@ -117,7 +121,7 @@ class SwissEngine implements Engine {
     if (!this.#exports.init(memoryBytesMax, redo ? 1 : 0, first, last)) {
       throw new RangeError('no memory for an empty engine');
     }
-    this.#exports.setMemory(memoryBytesMax, this.#evicts ? 1 : 0);
+    this.#exports.setMemory(memoryBytesMax, this.#evicts ? 1 : 0, 0);
     this.#bind(this.limits);
     const { allocateRoom, freeRoom, outputRoom, detachOutput, recycleOutput } = this.#exports;
     this.room = {
@@ -152,16 +156,20 @@ class SwissEngine implements Engine {
     const isWritable = this.#isWritable;
     this.access = Access.FULL;
     this.isWritable = true;
-    this.#exports.setMemory(MAX_ENGINE_BYTES, 0);
+    this.#exports.setMemory(ADDRESS_SPACE_BYTES, 0, 1);
     this.#bind(REPLAY_LIMITS);
     try {
       return this.execute(offset, length, nowMs);
     } finally {
       this.access = access;
       this.isWritable = isWritable;
-      this.#exports.setMemory(this.#memoryBytesMax, this.#evicts ? 1 : 0);
+      this.#exports.setMemory(this.#memoryBytesMax, this.#evicts ? 1 : 0, 0);
       this.#bind(this.limits);
     }
+  }
+
+  repack(): void {
+    this.#exports.repackExcess();
   }
 
   get access(): Access {

@@ -34,7 +34,7 @@ const BLOCK_BYTES_MIN: u32 = 16;
 const BLOCK_BYTES_MAX: u32 = 128 * 1024;
 const FINE_BYTES_MAX: u32 = 128;
 const FINE_CLASSES: u32 = (FINE_BYTES_MAX - BLOCK_BYTES_MIN) / 8 + 1;
-const CLASSES: u32 = FINE_CLASSES + 8 * 10;
+export const CLASSES: u32 = FINE_CLASSES + 8 * 10;
 
 /** A slab holds at least this many blocks, so that what is left over at its end stays small. */
 const BLOCKS_PER_SLAB_MIN: u32 = 8;
@@ -146,6 +146,60 @@ export function collectBlocks(page: u32): u32 {
     count++;
   }
   return count;
+}
+
+/** For each count of blocks in use: how many slabs of a class have room and so many blocks in use. */
+const slabsWithUsed: usize = memory.data(BLOCKS_PER_SLAB_MAX * 4, 4);
+
+/** The first of the slabs that were found sparse and not taken yet; 0: none. */
+let sparse: u32 = 0;
+
+/** Finds those slabs of a class that have the fewest blocks in use: as many as the others have room for. */
+export function findSparseSlabs(sizeClass: u32): void {
+  const capacity = blocksPerSlab(sizeClass);
+  memory.fill(slabsWithUsed, 0, capacity << 2);
+  let free: u32 = 0;
+  const first = load<u32>(withRoom + (sizeClass << 2));
+  for (let page = first; page != 0; page = slabNext(page)) {
+    free += capacity - slabUsed(page);
+    const count = slabsWithUsed + (slabUsed(page) << 2);
+    store<u32>(count, load<u32>(count) + 1);
+  }
+  // Emptying any so many slabs fills the others to less than a slab of room.
+  let left = free / capacity;
+  let used: u32 = 0;
+  while (left != 0 && load<u32>(slabsWithUsed + (used << 2)) <= left) left -= load<u32>(slabsWithUsed + (used++ << 2));
+  for (let page = first; page != 0; ) {
+    const next = slabNext(page);
+    if (slabUsed(page) < used || (slabUsed(page) == used && left != 0)) {
+      if (slabUsed(page) == used) left--;
+      unlink(page, sizeClass);
+      setSlabNext(page, sparse);
+      sparse = page;
+    }
+    page = next;
+  }
+}
+
+/** The next of the slabs that were found, 0 when that was all. It gets no blocks until it is returned. */
+export function nextSparseSlab(): u32 {
+  const page = sparse;
+  if (page == 0) return 0;
+  sparse = slabNext(page);
+  setSlabNext(page, 0);
+  setSlabPrevious(page, 0);
+  return page;
+}
+
+/** Takes back a slab that was found sparse. If none of its blocks is in use any more its pages are given back; returns whether. */
+export function returnSlab(page: u32): bool {
+  if (slabUsed(page) != 0) {
+    link(page, slabClass(page));
+    return false;
+  }
+  freePages((<usize>page) << PAGE_SHIFT);
+  emptySlabs--;
+  return true;
 }
 
 /** Gives back all blocks at once. */

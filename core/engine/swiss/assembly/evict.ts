@@ -56,7 +56,6 @@ export function beginEviction(bytes: u32): void {
 
 /** Removes something, but not the record `kept`. False when the allocation has cost enough, or nothing is left. */
 export function evictSome(kept: usize, now: i64): bool {
-  if (!evicts) return false;
   if (recordsLeft != 0) {
     recordsLeft--;
     // It finds nothing where there are few records in a table that was made for many.

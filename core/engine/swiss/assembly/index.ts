@@ -20,7 +20,8 @@ import {
   reserveInput,
   setCollectsRedo,
 } from './output';
-import { dataBytesMax, freePages, initPages, PAGE_SHIFT, setDataPagesMax } from './pages';
+import { dataBytesMax, freePages, initPages, PAGE_SHIFT, setDataPagesMax, takesMoreThanItMay } from './pages';
+import { repack, setRepacks } from './repack';
 import { seed } from './siphash';
 import { setSlots } from './slots';
 import { indexBytes, initTable, keyCount, usedBytes } from './table';
@@ -65,10 +66,19 @@ export function init(limitBytes: f64, redo: bool, firstSlot: u32, lastSlot: u32)
   return initBuffers() && initTable();
 }
 
-/** How much the data may take from now on, and whether keys are evicted when that is full. */
-export function setMemory(limitBytes: f64, makesRoom: bool): void {
-  setDataPagesMax(<u32>(<u64>limitBytes >> PAGE_SHIFT));
-  setEvicts(makesRoom);
+/**
+ * How much the data may take from now on, and whether keys are evicted when that is full. Or whether what is executed from now on
+ * are replays: then they are moved together.
+ */
+export function setMemory(limitBytes: f64, evicts: bool, replays: bool): void {
+  setDataPagesMax(<u32>(<u64>limitBytes >> PAGE_SHIFT), replays);
+  setEvicts(evicts);
+  setRepacks(replays);
+}
+
+/** Moves keys together if they take more than they may. */
+export function repackExcess(): void {
+  if (takesMoreThanItMay()) repack(0);
 }
 
 /** Executes the request payload of `length` bytes at `address`. False when it could not be read. */

@@ -79,6 +79,7 @@ import {
   valueBytes,
   valueOf,
 } from './record';
+import { repack, repacks } from './repack';
 import { ownsKey, slotOf } from './slots';
 import {
   bytesToSplit,
@@ -531,10 +532,10 @@ function put(operation: usize, value: usize, length: u32, expiry: i64): bool {
     return true;
   }
   let fresh = createRecord(load<u32>(operation, KEY), keyLength, length, withExpiry);
-  if (fresh == 0 && evicts) {
+  if (fresh == 0) {
     const kept = slot != 0 ? record : 0;
     beginEviction(recordBytes(keyLength, length, withExpiry));
-    while (fresh == 0 && evictSome(kept, now)) {
+    while (fresh == 0 && makeRoom(kept)) {
       fresh = createRecord(load<u32>(operation, KEY), keyLength, length, withExpiry);
     }
   }
@@ -566,9 +567,14 @@ function put(operation: usize, value: usize, length: u32, expiry: i64): bool {
 function insertMakingRoom(hash: u64, fresh: usize): bool {
   if (insert(hash, fresh, !evicts)) return true;
   beginEviction(bytesToSplit());
-  while (evictSome(0, now)) if (insert(hash, fresh, false)) return true;
+  while (makeRoom(0)) if (insert(hash, fresh, false)) return true;
   while (!insert(hash, fresh, true)) if (!evictNear(hash, now)) return false;
   return true;
+}
+
+/** Has other records leave, or lie closer together, but for `kept`. False when that was all that can be done. */
+function makeRoom(kept: usize): bool {
+  return evicts ? evictSome(kept, now) : repacks && repack(kept);
 }
 
 /** Removes the record that was looked up. */

@@ -16,6 +16,12 @@ const PAGES_MAX: u32 = 1 << 18;
 /** Pages that data never uses, so that requests and replies find room when data has taken all it may: 256 MiB. */
 const PAGES_FOR_BUFFERS: u32 = 1 << 14;
 
+/**
+ * How many of these data may use all the same in a replay: it may lie less densely there than where it had fitted, and there are
+ * no clients yet who need buffers. 128 MiB.
+ */
+const PAGES_FOR_REPLAYS: u32 = PAGES_FOR_BUFFERS / 2;
+
 /** Bytes kept free behind the last page in use, since words are read (never written) a little beyond what they hold. */
 const SLACK_BYTES: u32 = 64;
 
@@ -39,6 +45,8 @@ export const KIND_FREE: u8 = 0;
 export const KIND_SLAB: u8 = 1;
 export const KIND_LARGE: u8 = 2;
 export const KIND_BUFFER: u8 = 3;
+/** The table's directory: data, which may lie among the buffers since where much data lies there may be no run of its length. */
+export const KIND_DIRECTORY: u8 = 4;
 
 let descriptors: usize = 0;
 let bitmap: usize = 0;
@@ -52,6 +60,8 @@ let freeBelowEnd: u32 = 0;
 /** Pages in use for data, and how many may be. */
 let dataPages: u32 = 0;
 let dataPagesMax: u32 = 0;
+/** Records and segments lie below this page. */
+let dataEnd: u32 = 0;
 
 /** Lays the tables at `base` and allows data `limitPages` pages. To be called once, before everything else. */
 export function initPages(base: usize, limitPages: u32): void {
@@ -61,31 +71,38 @@ export function initPages(base: usize, limitPages: u32): void {
   firstPage = <u32>((end + PAGE_BYTES - 1) >> PAGE_SHIFT);
   endPage = firstPage;
   hint = firstPage;
-  setDataPagesMax(limitPages);
+  setDataPagesMax(limitPages, false);
   ensureMemory(endPage);
 }
 
 /** Allows data so many pages. If there are more, nothing is taken until there are fewer. */
-export function setDataPagesMax(pages: u32): void {
-  dataPagesMax = min(pages, PAGES_MAX - PAGES_FOR_BUFFERS - firstPage);
+export function setDataPagesMax(pages: u32, replays: bool): void {
+  dataEnd = PAGES_MAX - PAGES_FOR_BUFFERS + (replays ? PAGES_FOR_REPLAYS : 0);
+  dataPagesMax = min(pages, dataEnd - firstPage);
 }
 
 export function dataBytesMax(): f64 {
   return <f64>dataPagesMax * <f64>PAGE_BYTES;
 }
 
+export function takesMoreThanItMay(): bool {
+  return dataPages > dataPagesMax;
+}
+
 /** A run of `count` pages for `kind`; returns its address, or 0 when there is no room. Its content is anything. */
 export function allocatePages(count: u32, kind: u8): usize {
   const isData = kind != KIND_BUFFER;
   if (isData && dataPages + count > dataPagesMax) return 0;
+  const end = kind == KIND_SLAB || kind == KIND_LARGE ? dataEnd : PAGES_MAX - 1;
+  if (count > end) return 0;
   let page = freeBelowEnd >= count ? findRun(count) : 0;
   if (page != 0) {
+    if (page > end - count) return 0;
     freeBelowEnd -= count;
     markUsed(page, count);
   } else {
-    const limit = isData ? PAGES_MAX - PAGES_FOR_BUFFERS : PAGES_MAX - 1;
     page = endPage;
-    if (count > limit || page > limit - count || !ensureMemory(page + count)) return 0;
+    if (page > end - count || !ensureMemory(page + count)) return 0;
     endPage = page + count;
   }
   if (isData) dataPages += count;

@@ -18,7 +18,7 @@
  * microseconds, never all at once.
  */
 import { allocateBlock, blockBytesInUse, freeAllBlocks, slabBytes } from './blocks';
-import { allocatePages, freePages, KIND_LARGE, PAGE_BYTES, PAGE_SHIFT } from './pages';
+import { allocatePages, freePages, KIND_DIRECTORY, PAGE_BYTES, PAGE_SHIFT } from './pages';
 import { keyBytes, keyOf, recordIn, sameBytes } from './record';
 import { hashKey } from './siphash';
 
@@ -69,7 +69,7 @@ export function initTable(): bool {
   depth = 0;
   segments = 0;
   keys = 0;
-  directory = allocatePages(1, KIND_LARGE);
+  directory = allocatePages(1, KIND_DIRECTORY);
   if (directory == 0) return false;
   const segment = newSegment();
   if (segment == 0) return false;
@@ -353,7 +353,7 @@ function split(hash: u64, entry: u32): bool {
 
 function doubleDirectory(): bool {
   const pages = max(1, ((<u32>8) << depth) >> PAGE_SHIFT);
-  const doubled = allocatePages(pages, KIND_LARGE);
+  const doubled = allocatePages(pages, KIND_DIRECTORY);
   if (doubled == 0) return false;
   for (let i: u32 = 0; i < (<u32>1) << depth; i++) {
     const entry = <u64>load<u32>(directory + (i << 2));

@@ -43,6 +43,13 @@ export function unschedule(record: usize): void {
   scheduled--;
 }
 
+/** A record that was scheduled lies here now, with all that it held where it lay. */
+export function reschedule(record: usize): void {
+  store<u32>(linkOf(record), <u32>record);
+  const next = <usize>load<u32>(nextWord(record));
+  if (next != 0) setLink(next, nextWord(record));
+}
+
 export function clearWheel(): void {
   memory.fill(wheel, 0, LEVELS * 64 * 4);
   scheduled = 0;
