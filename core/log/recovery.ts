@@ -49,9 +49,9 @@ export interface Recovered {
  */
 export async function recover(disk: Disk, engine: Engine): Promise<Recovered> {
   const { snapshot, damagedSnapshot, end } = await replayLog(disk, engine);
+  engine.repack();
   // A server that was killed may have left as many bytes as it had data, which a full disk has no room for.
   await removeAll(disk, 'tmp');
-  engine.repack();
   const torn = end.segment && (await closeLog(disk, end.segment, end));
   const last = end.segment?.index ?? (snapshot?.nextSegment ?? 1) - 1;
   return {

@@ -15,6 +15,9 @@ import {
 /** A block is closed once it has so many bytes. */
 const BLOCK_BYTES = 256 * 1024;
 
+/** What CAS answers when the value was the expected one. */
+const TRUE = 0xc3;
+
 /** Keys that are read at a time. */
 const SCAN_COUNT = 1000;
 
@@ -23,9 +26,19 @@ export interface SnapshotFile extends SnapshotPosition {
   readonly bytes: number;
 }
 
+/** The engine could not answer what a snapshot asks: it has no memory for that. */
+export class UnreadableEngineError extends Error {
+  override readonly name = 'UnreadableEngineError';
+
+  constructor() {
+    super('the engine has no memory for the answers of which a snapshot is made');
+  }
+}
+
 /**
  * Writes a snapshot of all that `engine` holds, which must not change meanwhile, and makes it durable under its name. Between
- * its writes, others run. One at a time. Throws what the disk throws; then nothing is left of it, if the disk allows that.
+ * its writes, others run. One at a time. Throws what the disk throws, and `UnreadableEngineError`; then nothing is left of it, if
+ * the disk allows that.
  */
 export async function writeSnapshot(
   disk: Disk,
@@ -86,7 +99,7 @@ function* setsOf(engine: Engine, nowMs: number, beforeRead: () => void): Generat
     beforeRead();
     const scan = new Reader(ask(engine, nowMs, [(writer) => writeScan(writer, cursor)]));
     scan.arrayHeader();
-    scan.arrayHeader();
+    if (scan.arrayHeader() !== 2) throw new UnreadableEngineError();
     cursor = scan.integer()!;
     const keys = Array.from({ length: scan.arrayHeader() }, () => scan.stringOrBytes()!);
     if (keys.length === 0) continue;
@@ -158,7 +171,7 @@ function keyOperation(code: number, key: Uint8Array): OperationWriter {
   };
 }
 
-/** Executes operations that change nothing, and returns a copy of the reply's payload. */
+/** Executes operations that change nothing, and returns a copy of the reply's payload, which has a result for each. */
 function ask(engine: Engine, nowMs: number, operations: readonly OperationWriter[]): Uint8Array {
   const writer = new Writer(64 * 1024);
   writer.arrayHeader(operations.length);
@@ -167,17 +180,32 @@ function ask(engine: Engine, nowMs: number, operations: readonly OperationWriter
   const input = engine.reserveInput(request.length);
   engine.memory.set(request, input);
   const before = engine.outputBytes;
-  engine.replay(input, request.length, nowMs);
+  const readable = engine.replay(input, request.length, nowMs);
   const start = engine.outputOffset + before + FRAME_HEADER_BYTES;
   const reply = engine.memory.slice(start, engine.outputOffset + engine.outputBytes);
   engine.clearOutput();
+  if (!readable) throw new UnreadableEngineError();
   return reply;
 }
 
 function valueAlone(engine: Engine, nowMs: number, key: Uint8Array): Uint8Array {
   const reply = new Reader(ask(engine, nowMs, [keyOperation(Op.GET, key)]));
   reply.arrayHeader();
-  return anyValue(reply);
+  const value = anyValue(reply);
+  if (readError(value, 0, value.length) && !isValue(engine, nowMs, key, value)) throw new UnreadableEngineError();
+  return value;
+}
+
+/** Whether a key has this value. What it has can be exchanged for itself, which changes nothing. */
+function isValue(engine: Engine, nowMs: number, key: Uint8Array, value: Uint8Array): boolean {
+  const exchange: OperationWriter = (writer) => {
+    writer.arrayHeader(4);
+    writer.integer(Op.CAS);
+    writer.binary(key);
+    writer.raw(value);
+    writer.raw(value);
+  };
+  return ask(engine, nowMs, [exchange])[1] === TRUE;
 }
 
 function anyValue(reader: Reader): Uint8Array {

@@ -1,0 +1,50 @@
+/** What a snapshot is made of when the engine can hardly answer, and of values that look like its errors. */
+import { expect, test } from 'vitest';
+import { createSwissEngine } from '../../core/engine/swiss.ts';
+import { replayLog } from '../../core/log/recovery.ts';
+import { UnreadableEngineError, writeSnapshot } from '../../core/log/snapshot-write.ts';
+import { Op } from '../../core/protocol.ts';
+import { array, encode } from '../support/bytes.ts';
+import { dump, elements, oracle, results, subject } from '../support/engines.ts';
+import { Random } from '../support/random.ts';
+import { SimulatedMachine } from '../support/simulated-disk.ts';
+import { MEMORY_LIMIT } from './semantics/errors.ts';
+
+const MiB = 1024 * 1024;
+const POSITION = { sequence: 0, checksum: 0, nextSegment: 1 };
+
+test('an engine that has no memory to answer makes no snapshot', async () => {
+  // The error in the place of the value was taken for the value, and the log that had it was removed.
+  const engine = createSwissEngine({ redo: true });
+  const value = 'x'.repeat(4 * MiB);
+  results(engine, [encode([Op.SET, 'key', value])], 0);
+  const { allocate, free } = engine.room!;
+  const taken = [];
+  for (const bytes of [1024 * MiB, 64 * MiB, MiB]) {
+    for (let offset = allocate(bytes); offset > 0; offset = allocate(bytes)) taken.push(offset);
+  }
+  const { disk } = new SimulatedMachine(new Random(1));
+  await expect(writeSnapshot(disk, engine, POSITION)).rejects.toThrow(UnreadableEngineError);
+  expect(await disk.list()).toEqual([]);
+  taken.forEach(free);
+  await writeSnapshot(disk, engine, POSITION);
+  const recovered = subject({ redo: true });
+  await replayLog(disk, recovered, POSITION.nextSegment);
+  expect(Buffer.compare(results(recovered, [encode([Op.GET, 'key'])], 0)[0]!, encode(value))).toBe(0);
+});
+
+test.each([
+  ['swiss', subject],
+  ['map', oracle],
+])('a value that looks like an error is kept, engine %s', async (_, create) => {
+  const engine = create({ redo: true });
+  const names = ['error', 'other', 'expiring'];
+  const sets = names.map((key) => [Op.SET, key, MEMORY_LIMIT, key === 'expiring' ? 1000 : null]);
+  expect(results(engine, sets.map(encode), 0)).toEqual(elements(array(sets.map(() => encode(true)))));
+  const { disk } = new SimulatedMachine(new Random(1));
+  await writeSnapshot(disk, engine, POSITION);
+  const recovered = create({ redo: true });
+  await replayLog(disk, recovered, POSITION.nextSegment);
+  expect(dump(recovered, 0)).toEqual(dump(engine, 0));
+  expect(dump(recovered, 0).length).toBe(3);
+});
