@@ -217,6 +217,8 @@ export class Session implements ConnectionHandler {
 
   /** The peer has taken its replies: what waited for that goes on when it is its turn. */
   drain(): void {
+    // Ticks come too seldom to see that nothing waits for a peer who asks for the next long reply at once.
+    this.#slowTick = -1;
     if (this.#blocked) this.#shard.waitsForTurn(this);
   }
 

@@ -324,6 +324,30 @@ describe('what a connection may cost', () => {
     expect(shard.passed.cutSlowReaders).toBe(2);
   });
 
+  test('who takes all and asks for more at once may do so for ever; who takes a sip at a time may not', () => {
+    // It was cut: whenever somebody looked, the next long reply was on its way.
+    const shard = createShard({ limits: { outputSoftBytes: 1000, outputMs: 2000 } });
+    connected(shard).call([Op.SET, 'big', 'x'.repeat(3 * MiB)]);
+    const [reading, sipping] = [connected(shard), connected(shard)];
+    const ask = ({ pipe, handler }: typeof reading): void => {
+      pipe.isStuck = true;
+      handler.data(request([Op.GET, 'big']));
+      shard.turnEnd();
+    };
+    ask(reading);
+    ask(sipping);
+    for (let i = 0; i < 20; i++) {
+      wait(shard, 500);
+      reading.pipe.pendingBytes = 0;
+      reading.handler.drain();
+      while (shard.turnEnd());
+      ask(reading);
+      sipping.pipe.pendingBytes -= 1000;
+    }
+    expect([reading.pipe.state, sipping.pipe.state]).toEqual(['open', 'destroyed']);
+    expect(shard.passed.cutSlowReaders).toBe(1);
+  });
+
   test('memory for requests that are not complete, of all together', () => {
     const shard = createShard({ limits: { partialBytesMax: MiB } });
     const half = frame(new Uint8Array(2000)).subarray(0, 1000);
