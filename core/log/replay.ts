@@ -1,14 +1,15 @@
 /** Executing what a log or a snapshot holds on the engine that is to have it. */
 import type { Engine } from '../engine/engine.ts';
+import { Reader } from '../msgpack.ts';
 import { FRAME_HEADER_BYTES, FRAME_TAG, readFrameLength } from '../protocol.ts';
 import { type LogPlace, ReplayError } from './errors.ts';
 
 /**
- * What replaying may sweep for each byte replayed, in the engine's units; so that it holds no more expired keys than the
- * server did that wrote the log. It is what a shard sweeps, see `core/server/shard.ts`.
+ * What replaying may sweep, in the engine's units, for each payload and for each operation in it; so that it holds no more
+ * expired keys than the server did that wrote the log. It is what a shard sweeps, see `core/server/shard.ts`.
  */
-const REPLAYED_BYTES_PER_SWEEP = 4;
 const SWEEP_PER_REPLAY = 32;
+const SWEEP_PER_OPERATION = 4;
 
 /**
  * Executes one payload that an engine gave as redo bytes, or a snapshot as sets. Throws `ReplayError` when not all of it
@@ -27,7 +28,7 @@ export function replayPayload(engine: Engine, payload: Uint8Array, timeMs: numbe
       `the engine refused what is stored there; it may have less memory than the one that stored it`,
     );
   }
-  engine.sweep(timeMs, SWEEP_PER_REPLAY + Math.floor(payload.length / REPLAYED_BYTES_PER_SWEEP));
+  engine.sweep(timeMs, SWEEP_PER_REPLAY + new Reader(payload).arrayHeader() * SWEEP_PER_OPERATION);
 }
 
 /** Executes the frames that a record's body is made of, at the time of the record; without any, it is that time all the same. */

@@ -4,6 +4,7 @@
  */
 import type { Connection, ConnectionHandler, ReceiveRoom } from '../connection.ts';
 import type { Engine } from '../engine/engine.ts';
+import { Reader } from '../msgpack.ts';
 import { DEFAULT_MAX_FRAME_BYTES, MAX_REPLY_BYTES, PROTOCOL_VERSION } from '../protocol.ts';
 import type { ShardMap } from '../slots.ts';
 import type { Guard } from './guard.ts';
@@ -29,11 +30,11 @@ import { refuseResults } from './unlogged.ts';
 const TURN_OUTPUT_BYTES_MAX = 256 * 1024;
 
 /**
- * The active sweep of a turn, in the engine's units: some, and one more for so many bytes of requests, so that expired keys
- * are removed as fast as new ones can be set: one takes at least 12 bytes, and costs the sweep some 3 units in its life.
+ * The active sweep of a turn, in the engine's units: some, and more for each operation, so that expired keys are removed as
+ * fast as new ones can be set: one that lives for some hours costs the sweep 4 units.
  */
 const SWEEP_PER_TURN = 32;
-const REQUEST_BYTES_PER_SWEEP = 4;
+const SWEEP_PER_OPERATION = 4;
 
 /** The sweep of an idle tick, in the engine's units. */
 const SWEEP_PER_TICK = 8192;
@@ -132,7 +133,7 @@ export class Shard {
   /** When it began; 0 before anything was executed. */
   #turnBeganMs = 0;
   #partCount = 0;
-  #turnRequestBytes = 0;
+  #turnOperations = 0;
   #turnBytesOut = 0;
   readonly #partSession: (Session | undefined)[] = [];
   readonly #partEnd: number[] = [];
@@ -238,7 +239,7 @@ export class Shard {
     engine.access = session.access;
     const readable = engine.execute(offset, length, this.#turnMs);
     this.#counters.frames++;
-    this.#turnRequestBytes += length;
+    if (readable) this.#turnOperations += new Reader(engine.memory, offset).arrayHeader();
     this.#log?.append(engine.redo(), engine.redoTimeMs);
     this.#log?.executed(session);
     this.#addPart(session, before);
@@ -299,8 +300,8 @@ export class Shard {
     if (this.#mustHold(record)) this.#holdOutput(record, count);
     else this.#sendOutput(count);
     if (this.#log?.hasFailed) this.#giveUp();
-    engine.sweep(this.#turnMs, SWEEP_PER_TURN + Math.floor(this.#turnRequestBytes / REQUEST_BYTES_PER_SWEEP));
-    this.#turnRequestBytes = 0;
+    engine.sweep(this.#turnMs, SWEEP_PER_TURN + this.#turnOperations * SWEEP_PER_OPERATION);
+    this.#turnOperations = 0;
   }
 
   /** Sends a reply that the engine did not write, after all those before. */

@@ -338,4 +338,19 @@ describe('expiry', () => {
     // 50 turns are alive at a time.
     expect(shard.engine.stats().keys).toBeLessThan(60_000);
   });
+
+  test('a long value does not pay for the removal of all that is due: the turn would take that much longer', () => {
+    // The budget grew with the bytes of requests, so that one of a megabyte removed 250,000 keys in its turn.
+    let nowMs = 0;
+    const shard = createShard({ engine: createSwissEngine(), now: () => nowMs });
+    const handler = shard.open(new Pipe());
+    handler.data(request(...Array.from({ length: 10_000 }, (_, i) => [SET, i.toString(), 1, 500])));
+    shard.turnEnd();
+    nowMs = 1000;
+    handler.data(request([SET, 'long', 'x'.repeat(1024 * 1024)]));
+    shard.turnEnd();
+    expect(shard.engine.stats().expired).toBeLessThan(100);
+    for (let tick = 0; tick < 4; tick++) shard.tick();
+    expect(shard.engine.stats()).toMatchObject({ expired: 10_000, keys: 1 });
+  });
 });
