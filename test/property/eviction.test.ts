@@ -158,6 +158,24 @@ describe('clock', () => {
     });
   }
 
+  test('a large value that does not fit beside the one it replaces costs nobody else', () => {
+    // All others were removed, and it was refused all the same.
+    const engine = subject({ memoryBytesMax: 2 * MiB, eviction: 'clock', redo: true });
+    const before = encode([Op.SET, 'large', 'x'.repeat(990_000)]);
+    const [hasLarge, larger] = [encode([Op.HAS, 'large']), encode([Op.SET, 'large', 'y'.repeat(1_020_000)])];
+    results(engine, [before], 0);
+    for (let i = 0; i < 20_000; i += 100) {
+      const sets = Array.from({ length: 100 }, (_, j) => encode([Op.SET, `key-${i + j}`, 'x'.repeat(60)]));
+      results(engine, [...sets, hasLarge], 0);
+    }
+    const { keys, evicted } = engine.stats();
+    expect(evicted).toBeGreaterThan(1000);
+    expect(results(engine, [larger], 0)[0]![0]).toBe(0xc7);
+    expect(engine.stats()).toMatchObject({ keys, evicted });
+    // Without it there is room for the other.
+    expect(results(engine, [encode([Op.DEL, 'large']), larger], 0).map(([first]) => first)).toEqual([0xc3, 0xc3]);
+  });
+
   test('random histories are rebuilt by their redo bytes, on engines of either kind, with the same limit or none', () => {
     const sizes = fc.oneof({ weight: 9, arbitrary: fc.nat(3000) }, fc.constantFrom(3000, 20_000, 140_000));
     const key = fc.nat(1500).map((i) => (i % 50 === 0 ? `long-${i}`.padEnd(3000, '.') : `key-${i}`));

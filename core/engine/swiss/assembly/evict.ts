@@ -12,9 +12,19 @@
 import { blocksOf, collectBlocks } from './blocks';
 import { appendEviction, redoIsCollected } from './output';
 import { dataBytesMax, nextDataRun, PAGE_SHIFT } from './pages';
-import { expiryOf, freeRecord, hasExpiry, keyBytes, keyOf } from './record';
+import { bytesOf, expiryOf, freeRecord, hasExpiry, keyBytes, keyOf } from './record';
 import { hashKey } from './siphash';
-import { clearUses, groupAt, nextPosition, removeSlot, slotAt, slotOfBlock, unusedSlots, usedSlots } from './table';
+import {
+  clearUses,
+  groupAt,
+  indexBytes,
+  nextPosition,
+  removeSlot,
+  slotAt,
+  slotOfBlock,
+  unusedSlots,
+  usedSlots,
+} from './table';
 import { expire, unschedule } from './wheel';
 
 /** Groups that the hand passes for one record, at most; then it takes what is there. It bounds the work of an operation. */
@@ -46,12 +56,14 @@ export function evictedCount(): f64 {
   return <f64>evicted;
 }
 
-/** Room for `bytes` will be asked for. */
-export function beginEviction(bytes: u32): void {
+/** Room for `bytes` will be asked for, while the record `kept` stays where it is. */
+export function beginEviction(bytes: u32, kept: usize): void {
   recordsLeft = RECORDS_PER_ALLOCATION;
   runsLeft = RUNS_PER_ALLOCATION + ((bytes >> PAGE_SHIFT) << 1);
-  // What would take more than half of the memory is not worth the rest of it.
-  if (<f64>bytes > dataBytesMax() / 2) recordsLeft = runsLeft = 0;
+  const limit = dataBytesMax();
+  // What would take more than half of the memory is not worth the rest of it, and what the rest would not be enough for even less.
+  const stays = indexBytes() + (kept != 0 ? <f64>bytesOf(kept) : 0);
+  if (<f64>bytes > limit / 2 || <f64>bytes + stays > limit) recordsLeft = runsLeft = 0;
 }
 
 /** Removes something, but not the record `kept`. False when the allocation has cost enough, or nothing is left. */

@@ -65,6 +65,7 @@ import {
 } from './operation';
 import { appendRedo, ensureOutput, outputEnd, outputLimit, redoIsCollected, setOutputEnd } from './output';
 import {
+  bytesOf,
   copyBytes,
   createRecord,
   expiryOf,
@@ -511,44 +512,22 @@ function expiryNow(): i64 {
 
 /**
  * Stores a value for the key that was looked up, with an expiry or 0 for none. Answers with an error and returns false, and
- * has changed nothing, when memory is short.
+ * has changed nothing but what gave way, when memory is short.
  */
 function put(operation: usize, value: usize, length: u32, expiry: i64): bool {
-  const keyLength = load<u32>(operation, KEY_LENGTH);
   const withExpiry = expiry != 0;
-  const hadExpiry = slot != 0 && hasExpiry(record);
-  if (
-    slot != 0 &&
-    hadExpiry == withExpiry &&
-    recordBytes(keyLength, length, withExpiry) == recordBytes(keyLength, valueBytes(record), hadExpiry)
-  ) {
-    setValueBytes(record, length);
-    copyBytes(valueOf(record), value, length);
-    if (withExpiry && expiryOf(record) != expiry) {
-      unschedule(record);
-      setExpiry(record, expiry);
-      schedule(record, now);
-    }
+  if (slot != 0 && fitsInPlace(length, withExpiry)) {
+    overwrite(value, length, expiry);
     return true;
   }
-  let fresh = createRecord(load<u32>(operation, KEY), keyLength, length, withExpiry);
-  if (fresh == 0) {
-    const kept = slot != 0 ? record : 0;
-    beginEviction(recordBytes(keyLength, length, withExpiry));
-    while (fresh == 0 && makeRoom(kept)) {
-      fresh = createRecord(load<u32>(operation, KEY), keyLength, length, withExpiry);
-    }
-  }
+  const fresh = createMakingRoom(operation, length, withExpiry);
   if (fresh == 0) {
     error(ERROR_MEMORY);
     return false;
   }
   copyBytes(valueOf(fresh), value, length);
-  if (slot != 0) {
-    store<u32>(slot, <u32>fresh);
-    if (hadExpiry) unschedule(record);
-    freeRecord(record);
-  } else if (!insertMakingRoom(load<u64>(operation, HASH), fresh)) {
+  if (slot != 0) replaceBy(fresh);
+  else if (!insertMakingRoom(load<u64>(operation, HASH), fresh)) {
     freeRecord(fresh);
     error(ERROR_MEMORY);
     return false;
@@ -560,13 +539,45 @@ function put(operation: usize, value: usize, length: u32, expiry: i64): bool {
   return true;
 }
 
+/** Whether the record that was looked up has the block that it would have with a value of `length` bytes. */
+function fitsInPlace(length: u32, withExpiry: bool): bool {
+  return hasExpiry(record) == withExpiry && recordBytes(keyBytes(record), length, withExpiry) == bytesOf(record);
+}
+
+function overwrite(value: usize, length: u32, expiry: i64): void {
+  setValueBytes(record, length);
+  copyBytes(valueOf(record), value, length);
+  if (expiry == 0 || expiryOf(record) == expiry) return;
+  unschedule(record);
+  setExpiry(record, expiry);
+  schedule(record, now);
+}
+
+function replaceBy(fresh: usize): void {
+  store<u32>(slot, <u32>fresh);
+  if (hasExpiry(record)) unschedule(record);
+  freeRecord(record);
+}
+
+/** A record for the key of the operation, for which others make room if need be; 0 when memory is short. */
+function createMakingRoom(operation: usize, length: u32, withExpiry: bool): usize {
+  const key = load<u32>(operation, KEY);
+  const keyLength = load<u32>(operation, KEY_LENGTH);
+  let fresh = createRecord(key, keyLength, length, withExpiry);
+  if (fresh != 0) return fresh;
+  const kept = slot != 0 ? record : 0;
+  beginEviction(recordBytes(keyLength, length, withExpiry), kept);
+  while (fresh == 0 && makeRoom(kept)) fresh = createRecord(key, keyLength, length, withExpiry);
+  return fresh;
+}
+
 /**
  * Inserts. If need be, others make room for a larger index. At worst the segment is filled up, and then another of its records
  * gives way.
  */
 function insertMakingRoom(hash: u64, fresh: usize): bool {
   if (insert(hash, fresh, !evicts)) return true;
-  beginEviction(bytesToSplit());
+  beginEviction(bytesToSplit(), 0);
   while (makeRoom(0)) if (insert(hash, fresh, false)) return true;
   while (!insert(hash, fresh, true)) if (!evictNear(hash, now)) return false;
   return true;

@@ -62,6 +62,11 @@ export function recordBytes(keyLength: u32, valueLength: u32, withExpiry: bool):
   return blockBytes(sizeOf(keyLength, valueLength, withExpiry));
 }
 
+/** Bytes of memory that a record takes. */
+export function bytesOf(record: usize): u32 {
+  return recordBytes(keyBytes(record), valueBytes(record), hasExpiry(record));
+}
+
 function sizeOf(keyLength: u32, valueLength: u32, withExpiry: bool): u32 {
   return HEADER_BYTES + keyLength + valueLength + (withExpiry ? EXPIRY_BYTES : 0);
 }
