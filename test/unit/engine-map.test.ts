@@ -24,6 +24,25 @@ describe('engine map alone', () => {
     expect(engine.stats().usedBytes).toBe(0);
   });
 
+  test('a sweep is no use of a key: the one that was asked for longest ago gives way', () => {
+    // The sweep moved the keys that it let live to the newest end.
+    const engine = createMapEngine({ memoryBytesMax: 3 * (1 + 1 + 64), eviction: 'clock' });
+    const set = (nowMs: number, ...operation: unknown[]): Uint8Array =>
+      results(engine, [encode([Op.SET, ...operation])], nowMs)[0]!;
+    set(0, 'a', 1, 1000);
+    set(0, 'b', 1);
+    set(0, 'c', 1, 10);
+    engine.sweep(20, 100);
+    for (const key of ['d', 'e']) expect(set(20, key, 1)).toEqual(encode(true));
+    expect(
+      results(
+        engine,
+        ['a', 'b'].map((key) => encode([Op.HAS, key])),
+        20,
+      ).map(hex),
+    ).toEqual(['c2', 'c3']);
+  });
+
   test('SCAN never parts keys of one hash, and goes on behind them', () => {
     // These pairs are known to have the same FNV-1a hash of 32 bits.
     const keys = ['costarring', 'liquid', 'declinate', 'macallums', 'altarage', 'zinke'];

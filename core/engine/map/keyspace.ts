@@ -76,8 +76,7 @@ export class Keyspace {
       }
       return entry;
     }
-    this.remove(key, entry);
-    this.expired++;
+    this.#expire(key, entry);
     return undefined;
   }
 
@@ -159,10 +158,18 @@ export class Keyspace {
         this.#sweeping = this.#expiring.values();
       } else {
         looked++;
-        this.#earliestPassedMs = Math.min(this.#earliestPassedMs, this.find(key)?.expiryMs ?? Infinity);
+        // Not by `find`, which would count as a use.
+        const entry = this.#entries.get(key)!;
+        if (entry.expiryMs > this.nowMs) this.#earliestPassedMs = Math.min(this.#earliestPassedMs, entry.expiryMs);
+        else this.#expire(key, entry);
       }
     }
     return looked;
+  }
+
+  #expire(key: string, entry: Entry): void {
+    this.remove(key, entry);
+    this.expired++;
   }
 
   #isLive(key: string): boolean {
