@@ -116,3 +116,20 @@ test('a read that a shard owed when it left, and was lost, goes to where its key
   expect(states).toEqual(['connected', 'reconnecting', 'connected']);
   await client.close();
 });
+
+test('a CLEAR that a shard has done, and those that came in its place have not, has an unknown outcome', async () => {
+  const { client, timers, wire, greet } = await open('a', 'b');
+  const controller = new AbortController();
+  const cleared = client.clear({ signal: controller.signal }).catch((error: unknown) => error);
+  await turn();
+  wire('a').reply(true);
+  await turn();
+  wire('a').lose();
+  timers.advance(50);
+  await turn();
+  greet('a', 'c', 'd');
+  await turn();
+  controller.abort();
+  expect(await cleared).toMatchObject({ code: 'UNKNOWN_OUTCOME', cause: { code: 'ABORTED' } });
+  await client.close();
+});
