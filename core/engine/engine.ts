@@ -217,9 +217,8 @@ export function checkSlots(slots: SlotRange = ALL_SLOTS): SlotRange {
 export function checkLimits(given: Partial<EngineLimits> = {}): EngineLimits {
   for (const [name, value] of Object.entries(given)) {
     const most = PROTOCOL_LIMITS[name as keyof EngineLimits];
-    const least = name === 'depthMax' ? 0 : 1;
-    if (!Number.isInteger(value) || value < least || value > most) {
-      throw new RangeError(`${name} is ${value}; it must be an integer from ${least} to ${most}`);
+    if (!Number.isInteger(value) || value < 1 || value > most) {
+      throw new RangeError(`${name} is ${value}; it must be an integer from 1 to ${most}`);
     }
   }
   return { ...PROTOCOL_LIMITS, ...given };

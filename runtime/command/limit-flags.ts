@@ -13,8 +13,8 @@ const TIME_MS_MAX = 24 * 3_600_000;
 /** Most bytes of any limit. */
 const BYTES_MAX = 4 * 1024 ** 3;
 
-const upTo = (name: 'keyBytesMax' | 'depthMax' | 'operationsMax' | 'scanCountMax', least = 1) =>
-  [integer(least, PROTOCOL_LIMITS[name]), String(defaults[name])] as const;
+const upTo = (name: 'keyBytesMax' | 'depthMax' | 'operationsMax' | 'scanCountMax') =>
+  [integer(1, PROTOCOL_LIMITS[name]), String(defaults[name])] as const;
 const bytes = (name: 'partialBytesMax' | 'outputBytesMax' | 'outputSoftBytes' | 'authBytesMax') =>
   [size(1024, BYTES_MAX), formatSize(defaults[name])] as const;
 const time = (name: 'outputMs' | 'frameMs' | 'authMs') =>
@@ -29,7 +29,7 @@ export const limitFlags = {
   ),
   maxKey: flag('bytes', 'Refuse keys that are longer', ...upTo('keyBytesMax')),
   maxValue: flag('size', 'Refuse values that are longer', size(1, MAX_REPLY_BYTES), formatSize(defaults.valueBytesMax)),
-  maxDepth: flag('count', 'Refuse values that nest deeper', ...upTo('depthMax', 0)),
+  maxDepth: flag('count', 'Refuse values that nest deeper', ...upTo('depthMax')),
   maxOperations: flag('count', 'Refuse requests with more operations', ...upTo('operationsMax')),
   maxScan: flag('count', 'Look at no more keys in one SCAN', ...upTo('scanCountMax')),
   maxPartial: flag(
