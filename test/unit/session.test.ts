@@ -206,13 +206,15 @@ describe('back-pressure', () => {
       frame(encode(values)),
     );
     expect(Buffer.compare(replies, expected)).toBe(0);
-    // What was needed to put the frames together has been given back.
-    const reserved = shard.room!.memory.length;
-    for (let i = 0; i < 100; i++) {
+    const again = (): void => {
       for (let at = 0; at < stream.length; at += chunkBytes) session.data(stream.slice(at, at + chunkBytes));
       while (shard.turnEnd());
       pipe.sent.length = 0;
-    }
+    };
+    // What was needed to put the frames together has been given back; once it may be in pieces that are too small.
+    again();
+    const reserved = shard.room!.memory.length;
+    for (let i = 0; i < 100; i++) again();
     expect(shard.room!.memory.length).toBe(reserved);
   });
 
