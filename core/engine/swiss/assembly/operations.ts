@@ -121,6 +121,7 @@ const KEEP_TTL: i64 = 4;
 
 const TTL_MAX: i64 = 1 << 47;
 const REPLY_BYTES_MAX: u32 = 64 * 1024 * 1024;
+/** SCAN answers once it has looked at so many bytes of keys. */
 const SCAN_BYTES: u32 = 1024 * 1024;
 
 const NIL: u8 = 0xc0;
@@ -435,6 +436,7 @@ function scan(count: u32): void {
   let seen: u32 = 0;
   let found: u32 = 0;
   let bytes: u32 = 0;
+  let bytesSeen: u32 = 0;
   let groups: u32 = 0;
   do {
     const inGroup = collectGroup(position);
@@ -453,9 +455,10 @@ function scan(count: u32): void {
       found++;
     }
     seen += inGroup;
+    bytesSeen += groupBytes;
     groups++;
     position = nextPosition(position);
-  } while (position != 0 && seen < wanted && groups < wanted + SCAN_GROUPS && bytes < SCAN_BYTES);
+  } while (position != 0 && seen < wanted && groups < wanted + SCAN_GROUPS && bytesSeen < SCAN_BYTES);
   replyBytesLeft -= bytes;
   const keysAt = out + SCAN_HEADER_BYTES;
   store<u8>(out, 0x92);
