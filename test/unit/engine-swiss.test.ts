@@ -5,7 +5,7 @@ import { createMapEngine } from '../../core/engine/map.ts';
 import { createSwissEngine } from '../../core/engine/swiss.ts';
 import { Op } from '../../core/protocol.ts';
 import { array, encode } from '../support/bytes.ts';
-import { execute, hostOf, readScan, results, scanAll } from '../support/engines.ts';
+import { execute, hostOf, readScan, results, scanAll, scanOperation, takeAllRoom } from '../support/engines.ts';
 import { engineSemantics } from './engine-semantics.ts';
 
 engineSemantics('swiss', createSwissEngine);
@@ -135,6 +135,60 @@ describe('engine swiss alone', () => {
     expect(new Set(keys).size).toBe(keys.length);
     const names = keys.map((name) => Buffer.from(name, 'hex').toString());
     expect(names.filter((name) => !/^a key of some length, number \d+$/.test(name))).toEqual([]);
+  });
+
+  test('a request for whose redo bytes there is no memory is told so, and the next one finds some', () => {
+    // The buffer asked for twice what it had been, or for nothing, and the connection ended without a word.
+    const engine = createSwissEngine({ redo: true });
+    engine.reserveInput(16 * MiB);
+    const refused = (bytes: number): Uint8Array => encode([Op.SET, '', 'x'.repeat(bytes)]);
+    results(engine, [refused(3 * MiB)], 0);
+    const { allocate, free } = engine.room!;
+    const hole = allocate(5 * MiB);
+    takeAllRoom(engine);
+    free(hole);
+    expect(Buffer.from(results(engine, [refused(4 * MiB)], 0)[0]!).toString('latin1')).toContain('KEY');
+    const { readable, reply } = execute(engine, array([refused(12 * MiB)]), 0);
+    expect(readable).toBe(false);
+    expect(Buffer.from(reply).toString('latin1')).toContain('MEMORY');
+    expect(results(engine, [encode([Op.SET, 'a', 1]), encode([Op.GET, 'a'])], 0)).toEqual([TRUE, encode(1)]);
+  });
+
+  test('a reply at the end of the address space does not leave it', () => {
+    // Where it would end was computed modulo 4 GiB, so there seemed to be room.
+    const engine = createSwissEngine();
+    results(engine, [encode([Op.SET, 'short', 'x'.repeat(200_000)]), encode([Op.SET, 'long', 'x'.repeat(4 * MiB)])], 0);
+    const taken = takeAllRoom(engine);
+    // The output, when it has outgrown its place, comes to lie there, and the long value reaches beyond.
+    for (const offset of taken) if (offset > 4093 * MiB) engine.room!.free(offset);
+    const [short, long] = results(engine, [encode([Op.GET, 'short']), encode([Op.GET, 'long'])], 0);
+    expect(short).toEqual(encode('x'.repeat(200_000)));
+    expect(Buffer.from(long!).toString('latin1')).toContain('MEMORY');
+  });
+
+  test('data takes no place that is kept for requests and replies, though nothing else is free', () => {
+    const engine = createSwissEngine();
+    engine.reserveInput(MiB);
+    const taken = takeAllRoom(engine);
+    // The last 256 MiB are for these.
+    for (const offset of taken) if (offset > 3840 * MiB) engine.room!.free(offset);
+    const stored = each(engine, 0, 100, (i) => [Op.SET, key(i), 'x'.repeat(1000)]);
+    expect(stored.some((result) => result[0] === TRUE[0])).toBe(false);
+  });
+
+  test('a SCAN looks at a megabyte of keys, however few it returns', () => {
+    // It only counted the keys that had the prefix, so all others were hashed in one step.
+    const engine = createSwissEngine();
+    const long = '.'.repeat(60_000);
+    each(engine, 0, 200, (i) => [Op.SET, `${i}${long}`, i]);
+    const wanted = new Uint8Array(Buffer.from('no key begins so'));
+    let steps = 0;
+    for (let cursor = 0n; cursor !== 0n || steps === 0; steps++) {
+      const { next, keys } = readScan(results(engine, [scanOperation(cursor, 10_000, wanted)], 0)[0]!);
+      expect(keys).toEqual([]);
+      cursor = next;
+    }
+    expect(steps).toBeGreaterThan(5);
   });
 
   test('what the server answers counts against the reply as values do', () => {

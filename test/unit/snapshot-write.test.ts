@@ -5,7 +5,7 @@ import { replayLog } from '../../core/log/recovery.ts';
 import { UnreadableEngineError, writeSnapshot } from '../../core/log/snapshot-write.ts';
 import { Op } from '../../core/protocol.ts';
 import { array, encode } from '../support/bytes.ts';
-import { dump, elements, oracle, results, subject } from '../support/engines.ts';
+import { dump, elements, oracle, results, subject, takeAllRoom } from '../support/engines.ts';
 import { Random } from '../support/random.ts';
 import { SimulatedMachine } from '../support/simulated-disk.ts';
 import { MEMORY_LIMIT } from './semantics/errors.ts';
@@ -18,15 +18,11 @@ test('an engine that has no memory to answer makes no snapshot', async () => {
   const engine = createSwissEngine({ redo: true });
   const value = 'x'.repeat(4 * MiB);
   results(engine, [encode([Op.SET, 'key', value])], 0);
-  const { allocate, free } = engine.room!;
-  const taken = [];
-  for (const bytes of [1024 * MiB, 64 * MiB, MiB]) {
-    for (let offset = allocate(bytes); offset > 0; offset = allocate(bytes)) taken.push(offset);
-  }
+  const taken = takeAllRoom(engine);
   const { disk } = new SimulatedMachine(new Random(1));
   await expect(writeSnapshot(disk, engine, POSITION)).rejects.toThrow(UnreadableEngineError);
   expect(await disk.list()).toEqual([]);
-  taken.forEach(free);
+  taken.forEach(engine.room!.free);
   await writeSnapshot(disk, engine, POSITION);
   const recovered = subject({ redo: true });
   await replayLog(disk, recovered, POSITION.nextSegment);

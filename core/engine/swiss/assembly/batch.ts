@@ -118,6 +118,13 @@ export function executePayload(at: usize, end: usize): bool {
   return true;
 }
 
+/** Refuses a payload that was not looked at, since there is no memory for what it may need. */
+export function refuseUnread(): bool {
+  if (!ensureOutput(256)) return false;
+  beginFrame();
+  return refuse(ERROR_MEMORY);
+}
+
 function refuse(error: string, limit: u32 = 0): bool {
   restartFrame();
   setOutputEnd(writeError(outputEnd(), error, limit));

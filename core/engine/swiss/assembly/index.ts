@@ -1,5 +1,5 @@
 /** The engine `swiss`: what the JavaScript side (`../swiss.ts`) calls. Addresses are offsets in the memory. */
-import { executePayload } from './batch';
+import { executePayload, refuseUnread } from './batch';
 import { initBlocks } from './blocks';
 import { evictedCount, setEvicts } from './evict';
 import { refusedCount, setAccess, setLimits } from './limits';
@@ -84,7 +84,7 @@ export function repackExcess(): void {
 /** Executes the request payload of `length` bytes at `address`. False when it could not be read. */
 export function execute(address: usize, length: u32, nowMs: f64): bool {
   setNow(<i64>nowMs);
-  if (redoIsCollected && !ensureRedo(length)) return false;
+  if (redoIsCollected && !ensureRedo(length)) return refuseUnread();
   return executePayload(address, address + length);
 }
 

@@ -685,7 +685,8 @@ function hasRoom(length: u32, written: u32 = 0): bool {
 
 function ensureRoom(length: u32, written: u32): bool {
   if (length > replyBytesLeft) return false;
-  if (out + length <= outLimit) return true;
+  // The output may lie at the very end of the memory's 4 GiB.
+  if (<u64>out + length <= outLimit) return true;
   setOutputEnd(out + written);
   const isThere = ensureOutput(length + fixedBytes + RESULT_BYTES_MAX);
   out = outputEnd() - written;

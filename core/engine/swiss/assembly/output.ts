@@ -120,8 +120,7 @@ export function ensureOutput(more: u32): bool {
   const needed = <u64>outputLength + more + OVERRUN_BYTES;
   if (needed <= outputCapacity) return true;
   if (needed > 0x4000_0000) return false;
-  let grown = allocateBuffer(max(<u32>needed, outputCapacity << 1));
-  if (grown == 0) grown = allocateBuffer(<u32>needed);
+  const grown = allocateGrown(<u32>needed, outputCapacity);
   if (grown == 0) return false;
   if (output != 0) {
     memory.copy(grown, output, outputLength);
@@ -181,12 +180,11 @@ export function ensureRedo(length: u32): bool {
   requestBytes = length;
   const needed = length + REDO_HEADER_BYTES + OVERRUN_BYTES;
   if (needed <= redoCapacity) return true;
-  const grown = allocateBuffer(max(needed, redoCapacity << 1));
-  if (grown == 0) return false;
+  // What lies there is of no use any more, but its place may be.
   if (redo != 0) freePages(redo);
-  redo = grown;
-  redoCapacity = capacity;
-  return true;
+  redo = allocateGrown(needed, redoCapacity);
+  redoCapacity = redo == 0 ? 0 : capacity;
+  return redo != 0;
 }
 
 /** Appends an operation that changed something. */
@@ -204,7 +202,7 @@ const DEL_BYTES: u32 = 2 + 5;
 export function appendEviction(key: usize, length: u32): bool {
   const needed = redoLength + DEL_BYTES + length + requestBytes + OVERRUN_BYTES;
   if (needed > redoCapacity) {
-    const grown = allocateBuffer(max(needed, redoCapacity << 1));
+    const grown = allocateGrown(needed, redoCapacity);
     if (grown == 0) return false;
     memory.copy(grown, redo, redoLength);
     freePages(redo);
@@ -240,6 +238,12 @@ function allocateBuffer(length: u32): usize {
   const pages = pagesFor(length);
   capacity = pages << PAGE_SHIFT;
   return allocatePages(pages, KIND_BUFFER);
+}
+
+/** A buffer in the place of one that has become too small: twice as large, or as large as needed if there is no room for that. */
+function allocateGrown(needed: u32, before: u32): usize {
+  const grown = allocateBuffer(max(needed, before << 1));
+  return grown != 0 ? grown : allocateBuffer(needed);
 }
 
 /** Pages that hold `length` bytes, and what may be read behind them. */
