@@ -9,7 +9,6 @@
  * ```
  */
 import { resolve } from 'node:path';
-import process from 'node:process';
 import type { Eviction } from '../core/engine/engine.ts';
 import { FSYNC_POLICIES, type FsyncPolicy } from '../core/log/committer.ts';
 import { DEFAULT_SEGMENT_BYTES } from '../core/log/segments.ts';
@@ -23,6 +22,7 @@ import { resolveEndpoint } from './endpoint.ts';
 import type { EngineName } from './engine.ts';
 import { createKeeper } from './log/keeper.ts';
 import type { DataSettings } from './log/shard-log.ts';
+import { toStderr, withoutThrowing } from './report.ts';
 import { type OpenShard, openShard, type Secrets, type ServerLimits, type ShardSettings } from './shard.ts';
 import type { SupervisorOptions } from './supervisor.ts';
 import { loadTls, type TlsFiles, whyNotNow } from './tls.ts';
@@ -131,11 +131,12 @@ export interface Server extends AsyncDisposable {
  * why and what would help.
  */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
-  const { engine = 'swiss', maxFrameBytes, memoryBytesMax, eviction, limits, shards = 1, report = toStderr } = options;
+  const { engine = 'swiss', maxFrameBytes, memoryBytesMax, eviction, limits, shards = 1 } = options;
   if (!Number.isInteger(shards) || shards < 1 || shards > MAX_SHARDS) {
     throw new RangeError(`shards is ${shards}; it must be an integer from 1 to ${MAX_SHARDS}`);
   }
   assertDelayable(shards, currentRuntime());
+  const report = withoutThrowing(options.report ?? toStderr);
   const endpoint = resolveEndpoint(currentRuntime().name, options.listen, options.transport);
   const transport = endpoint.transport.name;
   const listen = absolute(endpoint.address);
@@ -277,8 +278,4 @@ function loadSecrets(options: ServerOptions, report: (line: string) => void): Se
   const why = cert === undefined ? undefined : whyNotNow(cert, Date.now());
   if (why !== undefined) report(`the certificate in ${options.tlsCert} ${why}: clients refuse it`);
   return secrets;
-}
-
-function toStderr(line: string): void {
-  process.stderr.write(`ringkv: ${line}\n`);
 }

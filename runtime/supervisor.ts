@@ -5,7 +5,6 @@
  * tells it from one that has much to do.
  */
 import { join } from 'node:path';
-import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { addUpInfo, type Info } from '../core/info.ts';
 import { divideSlots, type ShardMap } from '../core/slots.ts';
@@ -35,7 +34,7 @@ export interface SupervisorOptions extends Omit<ShardSettings, 'among' | 'log'> 
   readonly log?: DataSettings | undefined;
   /** How many, 1 or more. The first listens at `listen`, the others beside it: see `shardAddress`. */
   readonly shards: number;
-  /** Told, in one line, of each shard that died. What it throws goes to stderr, with the line. */
+  /** Told, in one line, of each shard that died. MUST NOT throw. */
   readonly report: (line: string) => void;
   /** The script of the threads, absolute and compiled. Default: that of a shard. */
   readonly script?: string;
@@ -136,7 +135,7 @@ export class Supervisor {
   }
 
   #startThread(shard: number): ShardThread {
-    const { shards: _, report: __, script = SHARD_SCRIPT, log, ...settings } = this.#options;
+    const { shards: _, report, script = SHARD_SCRIPT, log, ...settings } = this.#options;
     const [first, last, listen] = this.#map[shard]!;
     const own: ShardSettings = {
       ...settings,
@@ -145,7 +144,6 @@ export class Supervisor {
       among: { shard, map: this.#map },
       log: log && { ...log, directory: shardDirectory(log.data, { first, last }) },
     };
-    const report = (line: string): void => this.#report(line);
     return new ShardThread(script, `shard ${shard}`, own, { keeper: this.#keepers[shard], report });
   }
 
@@ -160,22 +158,15 @@ export class Supervisor {
       if (performance.now() - startedMs > LASTING_MS) pauseMs = RESTART_FIRST_MS;
       const where = `shard ${shard} at ${this.#map[shard]![2]}`;
       const holding = this.#keepers[shard] === undefined ? 'empty' : 'from its log';
-      this.#report(`${where} has died and is started again, ${holding}, in ${pauseMs} ms: ${oneLine(cause.message)}`);
+      this.#options.report(
+        `${where} has died and is started again, ${holding}, in ${pauseMs} ms: ${oneLine(cause.message)}`,
+      );
       await sleep(pauseMs, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
       pauseMs = Math.min(pauseMs * 2, RESTART_MAX_MS);
       await this.#keepers[shard]?.stop();
       if (signal.aborted) return;
       this.#threads[shard] = this.#startThread(shard);
-    }
-  }
-
-  /** Goes on whatever becomes of the line: the shard is to be started again. */
-  #report(line: string): void {
-    try {
-      this.#options.report(line);
-    } catch (error) {
-      process.stderr.write(`ringkv: ${line}\nringkv: the report of this has failed: ${String(error)}\n`);
     }
   }
 

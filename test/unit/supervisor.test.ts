@@ -1,4 +1,4 @@
-/** What can go wrong in a server of several shards beside the shards themselves: their threads' starts, and the reports. */
+/** What can go wrong in a server of several shards beside the shards themselves: their threads' starts. */
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
@@ -73,21 +73,6 @@ function startThread(): ShardThread {
   opened = [thread];
   return thread;
 }
-
-test('a report that throws is told on stderr, and the shard is started again', async () => {
-  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-  const { supervisor, client } = await start({
-    ...options,
-    report() {
-      throw new Error('no pencil');
-    },
-  });
-  await client.set('foo', 1);
-  await kill();
-  await expect.poll(() => stderr.mock.calls.join('')).toMatch(/shard 1 at .* has died .*\n.*no pencil\n$/);
-  expect(await client.get('foo')).toBe(undefined);
-  expect(await supervisor.info()).toMatchObject({ shards: 2 });
-});
 
 test('a thread that can not even be started again has died once more', async () => {
   const scripts = [mortalScript, mortalScript, 'of no place', mortalScript];
