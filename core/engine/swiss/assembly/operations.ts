@@ -65,7 +65,6 @@ import {
 } from './operation';
 import { appendRedo, ensureOutput, outputEnd, outputLimit, redoIsCollected, setOutputEnd } from './output';
 import {
-  bytesOf,
   copyBytes,
   createRecord,
   expiryOf,
@@ -519,7 +518,7 @@ function expiryNow(): i64 {
  */
 function put(operation: usize, value: usize, length: u32, expiry: i64): bool {
   const withExpiry = expiry != 0;
-  if (slot != 0 && fitsInPlace(length, withExpiry)) {
+  if (slot != 0 && fitsInPlace(load<u32>(operation, KEY_LENGTH), length, withExpiry)) {
     overwrite(value, length, expiry);
     return true;
   }
@@ -543,8 +542,9 @@ function put(operation: usize, value: usize, length: u32, expiry: i64): bool {
 }
 
 /** Whether the record that was looked up has the block that it would have with a value of `length` bytes. */
-function fitsInPlace(length: u32, withExpiry: bool): bool {
-  return hasExpiry(record) == withExpiry && recordBytes(keyBytes(record), length, withExpiry) == bytesOf(record);
+function fitsInPlace(keyLength: u32, length: u32, withExpiry: bool): bool {
+  if (hasExpiry(record) != withExpiry) return false;
+  return recordBytes(keyLength, length, withExpiry) == recordBytes(keyLength, valueBytes(record), withExpiry);
 }
 
 function overwrite(value: usize, length: u32, expiry: i64): void {
