@@ -45,14 +45,12 @@ async function start(
     { engine, keeper, report: (line) => void lines.push(line), now, elapsed },
   );
   let closed: Promise<void> | undefined;
+  /** Afterwards the directory is nobody's. */
   const close = (): Promise<void> => {
-    closed ??= log.close();
+    closed ??= log.close().finally(() => real.stop());
     return closed;
   };
-  cleanUps.push(async () => {
-    await close().catch(() => {});
-    await real.stop();
-  });
+  cleanUps.push(() => close().catch(() => {}));
   const { committer } = log;
   /** A turn that sets a key. */
   const set = (bytes: number, ...ttlMs: readonly number[]): void => {
