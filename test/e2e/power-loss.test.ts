@@ -65,11 +65,11 @@ function inSnapshot(delayMs: number): Moment {
   };
 }
 
-/** When the log goes on in a new segment, for the so manieth time. */
+/** When the log has gone on in another segment so many times: then one more is prepared. The first is prepared at the start. */
 function atSegmentChange(changes: number): Moment {
   return async (_, data) => {
     const newest = (): string => segmentsOf(data).sort().at(-1)!;
-    for (let change = 0; change < changes; change++) {
+    for (let prepared = 0; prepared <= changes; prepared++) {
       const before = newest();
       while (newest() === before) await sleep(1);
     }
