@@ -98,7 +98,7 @@ export const generatorsFlag = flag(
 
 export const pinFlag = switchFlag('Put servers and load generators on cores of their own, through taskset');
 
-export const quickFlag = switchFlag('Less of everything, to see in under a minute how it looks');
+export const quickFlag = switchFlag('Less of everything, to see in about a minute how it looks');
 
 /** Unless the number of keys is given, it is such that their values take no more. Unit: bytes. */
 const DEFAULT_KEYS_BYTES_MAX = 256 * 1024 * 1024;
