@@ -30,13 +30,16 @@ async function generate(plan: GeneratorPlan): Promise<void> {
   if (plan.index === 0) await servers.storeKeys(plan.keys, values, { connections, depth });
   const load = await PartedLoad.open(servers.parts, { transport: servers.transport, connections, depth });
   tell({ event: 'loaded', seconds: (performance.now() - startMs) / 1000, workload: workloadHash(operations) });
-  let pools: readonly Pool[] | undefined;
-  for (const [at, batch] of plan.batches.entries()) {
+  const makePools = (batch: number): readonly Pool[] => load.makePools(servers.makePool, operations, batch, values);
+  let pools = makePools(plan.batches[0]!);
+  await nextOrder();
+  await warmUp(load, pools);
+  tell({ event: 'warm' });
+  for (const batch of plan.batches) {
     // The same size again gets the same pool: to make one takes a while.
-    if (pools?.[0]?.batch !== batch) pools = load.makePools(servers.makePool, operations, batch, values);
+    if (pools[0]!.batch !== batch) pools = makePools(batch);
     tell({ event: 'ready' });
     await nextOrder();
-    if (at === 0) await warmUp(load, pools);
     const run = load.endless(pools);
     // What the device carries is read at the same two moments as the figures.
     const carried: number[] = [];

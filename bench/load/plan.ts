@@ -41,7 +41,8 @@ export interface GeneratorPlan {
 /**
  * A line of JSON on the generator's stdout. When something is wrong, it says so on stderr and ends with code 1.
  *
- * It is `loaded`; then for each batch size it gets `ready`, waits for a line on stdin, whatever it says, and has `measured`.
+ * It is `loaded`, waits for a line on stdin, whatever it says, and is `warm`; then for each batch size it gets `ready`, waits for
+ * another line, and has `measured`.
  * So several generators measure at the same time.
  */
 export type GeneratorEvent =
@@ -52,6 +53,8 @@ export type GeneratorEvent =
       /** Which work follows: the same for every server of a run. */
       readonly workload: string;
     }
+  /** Server and generator have run long enough. Before the first `ready`, so that several generators still begin together. */
+  | { readonly event: 'warm' }
   | { readonly event: 'ready' }
   | { readonly event: 'measured'; readonly measurement: Measurement };
 

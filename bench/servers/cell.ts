@@ -135,6 +135,8 @@ export class OpenLoad implements AsyncDisposable {
     try {
       // The first one stores the keys. The others follow, so that none of them asks for a key that is not there yet.
       const [first] = await generators.next('loaded');
+      generators.tell('warm up');
+      await generators.next('warm');
       return new OpenLoad(generators, served, first!);
     } catch (error) {
       await generators[Symbol.asyncDispose]();

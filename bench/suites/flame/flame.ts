@@ -162,6 +162,8 @@ async function profileUnderLoad(server: ProfiledServer, subject: FlameSubject, f
   {
     await using child = generator;
     await nextEvent(child, 'loaded');
+    child.tell('warm up');
+    await nextEvent(child, 'warm');
     await nextEvent(child, 'ready');
     child.tell('go');
     await nextEvent(child, 'measured');
