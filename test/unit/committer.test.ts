@@ -22,6 +22,12 @@ class Files {
   }
 }
 
+/** A turn that changes something. */
+function change(committer: Committer): void {
+  committer.append(new Uint8Array(10), 1000);
+  committer.endTurn();
+}
+
 test('each file of a log that has failed is closed once, those of segments that had ended included', () => {
   const files = new Files();
   const log = new Log(files.segment(1), START, crc32);
@@ -41,14 +47,10 @@ test('a log goes on while a write and a sync are under way on the one before, wh
   const files = new Files();
   const log = new Log(files.segment(1), START, crc32);
   const committer = new Committer(log, 'everysec');
-  const change = (): void => {
-    committer.append(new Uint8Array(10), 1000);
-    committer.endTurn();
-  };
-  change();
+  change(committer);
   files.commits.shift()!.done();
   committer.tick();
-  change();
+  change(committer);
   const [sync, write] = files.commits.splice(0);
   sync!.done(new Error('a sync failed'));
   const { position } = log;
@@ -56,7 +58,7 @@ test('a log goes on while a write and a sync are under way on the one before, wh
   expect(files.closed).toEqual([]);
   write!.done();
   expect(files.closed).toEqual([1]);
-  change();
+  change(committer);
   files.commits.shift()!.done();
   expect(committer.settled).toBe(position.sequence + 1);
 });
@@ -64,14 +66,10 @@ test('a log goes on while a write and a sync are under way on the one before, wh
 test('a log that is closed after a failed sync leaves the file open that a write still uses', async () => {
   const files = new Files();
   const committer = new Committer(new Log(files.segment(1), START, crc32), 'everysec');
-  const change = (): void => {
-    committer.append(new Uint8Array(10), 1000);
-    committer.endTurn();
-  };
-  change();
+  change(committer);
   files.commits.shift()!.done();
   committer.tick();
-  change();
+  change(committer);
   const [sync] = files.commits;
   const closed = committer.close(1000);
   sync!.done(new Error('a sync failed'));
