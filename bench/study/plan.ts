@@ -22,12 +22,12 @@ const TWO_EACH = '--transports uring,node,bun,deno';
  * are the least from which `compare`'s rule, and so the sentences of the page, tell a difference.
  */
 export const WHOLE: readonly Step[] = [
-  step('matrix', 9.5, 11, '--rounds 5 --seconds 0.4 --keys 100000'),
-  step('syscalls', 2.5, 2.8, '--rounds 3 --operations 500,1000,2000 --keys 20000'),
-  step('blocks', 5.8, 6.8, '--rounds 2 --seconds 0.15 --operations get'),
+  step('matrix', 9.4, 10.2, '--rounds 5 --seconds 0.4 --keys 100000'),
+  step('syscalls', 1.7, 2, '--rounds 2 --operations 500,1000,2000 --keys 20000'),
+  step('blocks', 2.9, 3.4, '--rounds 1 --seconds 0.15 --operations get'),
   step('rate', 1.6, 1.9, `--rounds 1 --seconds 0.4 --keys 100000 --batches 1 ${TWO_EACH}`),
-  step('peers', 3, 3.5, `--rounds 5 --seconds 0.4 --keys 100000 --batches 1,128 ${TWO_EACH}`),
-  step('ycsb', 2.6, 3.1, '--rounds 5 --seconds 0.3 --records 50000 --runtimes node,bun --transports uring,node,bun'),
+  step('peers', 3, 3.2, `--rounds 5 --seconds 0.4 --keys 100000 --batches 1,128 ${TWO_EACH}`),
+  step('ycsb', 2.6, 2.9, '--rounds 5 --seconds 0.3 --records 50000 --runtimes node,bun --transports uring,node,bun'),
   step(
     'scale',
     1.8,
@@ -40,9 +40,9 @@ export const WHOLE: readonly Step[] = [
     1.3,
     '--rounds 3 --seconds 0.3 --sizes 1k,100k,1m --batches 128 --runtimes node,bun --transports uring',
   ),
-  step('sweep', 2.8, 3.4, `--over connections --rounds 2 --seconds 0.3 --keys 50000 --steps 3 --batch 1 ${TWO_EACH}`),
-  step('tcp', 1.8, 2.2, `--rounds 5 --seconds 0.1 --sizes 100k --operations get ${TWO_EACH}`),
-  step('direct', 3.6, 4.2, '--rounds 1 --seconds 0.15 --engines swiss --runtimes node,bun'),
+  step('sweep', 1.4, 1.8, `--over connections --rounds 1 --seconds 0.3 --keys 50000 --steps 3 --batch 1 ${TWO_EACH}`),
+  step('tcp', 1.8, 2, `--rounds 5 --seconds 0.1 --sizes 100k --operations get ${TWO_EACH}`),
+  step('direct', 3.6, 3.8, '--rounds 1 --seconds 0.15 --engines swiss --runtimes node,bun'),
   step('log', 1.4, 1.6, '--rounds 3 --seconds 0.2 --keys 10000 --runtimes bun --transports uring'),
   step('flame', 0.9, 1.1, `--seconds 1 --out ${FOLDER}/flame`),
   step('connections', 1.7, 2, `--connections 5000 --seconds 3 ${TWO_EACH}`),
