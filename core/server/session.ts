@@ -219,7 +219,7 @@ export class Session implements ConnectionHandler {
   drain(): void {
     // Ticks come too seldom to see that nothing waits for a peer who asks for the next long reply at once.
     this.#slowTick = -1;
-    if (this.#blocked) this.#shard.waitsForTurn(this);
+    if (this.#blocked) this.#waitForTurn();
   }
 
   /** Executes what was kept, and reads on. Called by the shard. */

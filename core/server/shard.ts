@@ -143,8 +143,8 @@ export class Shard {
   /** Asks the transport for a turn. */
   requestTurn: () => void = () => {};
   #allSettled: (() => void) | undefined;
-  /** Sessions that go on in the next turn. */
-  #waiting: Session[] = [];
+  /** Sessions that go on in one of the next turns, in their order. */
+  readonly #waiting = new Set<Session>();
 
   constructor(options: ShardOptions) {
     this.#options = options;
@@ -210,6 +210,7 @@ export class Shard {
   forget(session: Session): void {
     this.#sessions.delete(session);
     this.#refused.delete(session);
+    this.#waiting.delete(session);
     this.#log?.left(session);
   }
 
@@ -253,15 +254,7 @@ export class Shard {
    */
   turnEnd(): boolean {
     this.turn++;
-    if (this.#waiting.length > 0 && !this.isFull) {
-      const sessions = this.#waiting;
-      this.#waiting = [];
-      // The first goes on in any case, however much others have brought.
-      let count = 0;
-      do sessions[count++]!.goOn();
-      while (count < sessions.length && this.#turnBytesOut < LONG_TURN_BYTES);
-      this.#waiting = [...sessions.slice(count), ...this.#waiting];
-    }
+    if (this.#waiting.size > 0 && !this.isFull) this.#goOn();
     this.flush();
     this.#log?.commit();
     this.#turnBytesOut = 0;
@@ -270,12 +263,24 @@ export class Shard {
       this.#turnBeganMs = 0;
     }
     // While nothing may be executed, no turn is of use: what the log acknowledges next asks for one.
-    return this.#waiting.length > 0 && !this.isFull;
+    return this.#waiting.size > 0 && !this.isFull;
+  }
+
+  /** Lets sessions execute what they have kept. Those that stop again come after those that still wait. */
+  #goOn(): void {
+    let count = this.#waiting.size;
+    for (const session of this.#waiting) {
+      this.#waiting.delete(session);
+      session.goOn();
+      count--;
+      // The first goes on in any case, however much others have brought.
+      if (count === 0 || this.#turnBytesOut >= LONG_TURN_BYTES) return;
+    }
   }
 
   /** A session had stopped, its replies have left, and it goes on at the end of this turn, or of one of the next. */
   waitsForTurn(session: Session): void {
-    this.#waiting.push(session);
+    this.#waiting.add(session);
   }
 
   /** So much is held back that nothing more may be executed now. */
@@ -368,7 +373,7 @@ export class Shard {
   }
 
   #heldLess(): void {
-    if (this.#waiting.length > 0) this.requestTurn();
+    if (this.#waiting.size > 0) this.requestTurn();
     if (!this.#held.isEmpty) return;
     this.#allSettled?.();
     this.#allSettled = undefined;

@@ -12,6 +12,7 @@ import { HeldReplies } from '../../core/server/held.ts';
 import { OutputLender } from '../../core/server/lease.ts';
 import { Session } from '../../core/server/session.ts';
 import { Shard } from '../../core/server/shard.ts';
+import { concat } from '../support/bytes.ts';
 import { decodeReply, request } from '../support/wire.ts';
 
 const MiB = 1024 * 1024;
@@ -110,6 +111,15 @@ function start({ policy = 'always' as FsyncPolicy, engine = 'swiss', segmentByte
     return { peer, handler: shard.open(peer) };
   };
   return { file, committer, shard, connect, asked: () => turnsAsked };
+}
+
+/** Writes until nothing more is executed, since the first write is not done. */
+function fill(shard: Shard, { handler }: { readonly handler: ConnectionHandler }): void {
+  const large = request([SET, 'large', Buffer.alloc(MiB)]);
+  while (!shard.isFull) {
+    handler.data(large);
+    shard.turnEnd();
+  }
 }
 
 /** The codes of the errors in a payload. */
@@ -215,6 +225,35 @@ describe.each(['swiss', 'map'])('always, engine %s', (engine) => {
     file.finish();
     await settled;
     expect(peer.take()).toEqual([[true]]);
+  });
+
+  test('a session that waits for a turn and goes is waited for no more', () => {
+    const { file, shard, connect, asked } = start({ engine });
+    const peers = Array.from({ length: 10 }, connect);
+    fill(shard, peers[0]!);
+    for (const { handler } of peers) handler.data(request([PING]));
+    expect(peers.some(({ peer }) => peer.isRead)).toBe(false);
+    for (const { handler } of peers) handler.close();
+    const before = asked();
+    while (file.underWay > 0) file.finish();
+    expect(shard.isFull).toBe(false);
+    expect(asked()).toBe(before);
+    expect(shard.turnEnd()).toBe(false);
+  });
+
+  test('a connection that drains lets nobody go on whose replies are held', () => {
+    const { file, shard, connect } = start({ engine });
+    const { peer, handler } = connect();
+    handler.data(concat(request([SET, 'k', 'x'.repeat(MiB)]), request([GET, 'k']), request([GET, 'k'])));
+    shard.turnEnd();
+    expect([peer.isRead, shard.info().frames]).toEqual([false, 2]);
+    handler.drain();
+    shard.turnEnd();
+    expect(shard.info().frames).toBe(2);
+    file.finish();
+    while (shard.turnEnd());
+    expect(peer.take().length).toBe(3);
+    expect(peer.isRead).toBe(true);
   });
 
   test('many small turns take little memory, and count for more than their bytes', () => {
