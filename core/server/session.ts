@@ -264,6 +264,7 @@ export class Session implements ConnectionHandler {
   flush(bytes: Uint8Array, lease?: Lease, owedBytes: number = bytes.length): void {
     this.#outputBytes -= owedBytes;
     if (this.#closed || this.#isCut) return;
+    this.#shard.answered(bytes.length);
     if (this.#connection.framing === 'message') sendPayloads(this.#connection, bytes, lease);
     else this.#connection.send(bytes, lease);
     if (this.#connection.pendingBytes > this.#shard.limits.outputBytesMax) {

@@ -219,6 +219,11 @@ export class Shard {
     this.#counters.bytesIn += bytes;
   }
 
+  /** A session gave its connection bytes of replies. */
+  answered(bytes: number): void {
+    this.#counters.bytesOut += bytes;
+  }
+
   /** Puts bytes that arrived into the engine's memory, unless they lie there already, and returns their offset. */
   input(bytes: Uint8Array): number {
     const { engine } = this;
@@ -299,7 +304,6 @@ export class Shard {
     const { engine } = this;
     this.#partCount = 0;
     this.#counters.turns++;
-    this.#counters.bytesOut += engine.outputBytes;
     this.#turnBytesOut += engine.outputBytes;
     const record = this.#log?.endTurn() ?? 0;
     if (this.#mustHold(record)) this.#holdOutput(record, count);

@@ -54,12 +54,14 @@ class Peer implements Connection {
   readonly framing = 'stream';
   readonly #sent: Buffer[] = [];
   readonly pendingBytes = 0;
+  sentBytes = 0;
   isRead = true;
   isEnded = false;
 
   send(bytes: Uint8Array): void {
     if (this.isEnded) throw new Error('send after end');
     this.#sent.push(Buffer.from(bytes));
+    this.sentBytes += bytes.length;
   }
 
   pauseReading(): void {
@@ -320,6 +322,21 @@ describe('a failure', () => {
     shard.turnEnd();
     expect(peer.take().map(codes)).toEqual([['PONG', 'LOG', 1]]);
     expect(file.underWay).toBe(0);
+  });
+
+  test('counts in bytesOut what was answered, and not what it was in the place of', () => {
+    const { file, shard, connect } = start();
+    const { peer, handler } = connect();
+    handler.data(request([SET, 'k', 1], [GET, 'k']));
+    shard.turnEnd();
+    expect(shard.info().bytesOut).toBe(0);
+    file.finish(new Error('EIO'));
+    expect(shard.info().bytesOut).toBe(peer.sentBytes);
+    // Answered with the error of a whole payload.
+    handler.data(Buffer.from('GET / HTTP/1.1'));
+    shard.turnEnd();
+    expect(peer.take()).toMatchObject([expect.anything(), { error: 'FRAME' }]);
+    expect(shard.info().bytesOut).toBe(peer.sentBytes);
   });
 
   test('lets those go on who had to wait, because too much was yet to be written', () => {
