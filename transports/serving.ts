@@ -17,7 +17,7 @@ export const TIMER_MS_MAX = 2 ** 31 - 1;
 /**
  * Turns that a close gives those who wait for one, so that what they sent is answered too. They run without a pause in
  * between, so a peer that reads as fast as it is answered must not be able to hold up the end: one that still waits after
- * that many leaves the rest unexecuted.
+ * that many leaves the rest unexecuted. So does one that gets no turn before replies have to be awaited.
  */
 const LAST_TURNS_MAX = 100;
 
@@ -93,13 +93,8 @@ export class Serving {
 
   /** What was executed is answered: its replies are given to the connections before these end. */
   async #lastTurns(graceEnd: Promise<true>): Promise<void> {
-    for (let turns = 0; turns < LAST_TURNS_MAX; turns++) {
-      if (this.#handler.turnEnd()) continue;
-      const settled = this.#handler.settled?.();
-      if (settled === undefined) return;
-      const isOver = await Promise.race([settled, graceEnd]);
-      if (isOver) return;
-    }
+    for (let turns = 0; turns < LAST_TURNS_MAX && this.#handler.turnEnd(); turns++);
+    await Promise.race([this.#handler.settled?.(), graceEnd]);
   }
 
   /** The end as `Listener.close` promises it. */

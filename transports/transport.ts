@@ -68,8 +68,8 @@ export interface ServerHandler {
   /** Called about every `TICK_MS` while the listener is open, whether anything happens or not. */
   tick(): void;
   /**
-   * Resolves when replies that wait for something else than their peers were given to the connections; undefined when none
-   * does. The listener's `close` waits for it. Default: none ever does.
+   * Called once, by the listener's `close`, after which nothing more is executed. Resolves when replies that wait for something
+   * else than their peers were given to the connections; undefined when none does. Default: none ever does.
    */
   settled?(): Promise<void> | undefined;
   /** Most connections at a time that are served, for transports with more to do for one before it is told of. Default: any. */

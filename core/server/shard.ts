@@ -142,7 +142,10 @@ export class Shard {
   readonly #held: HeldReplies;
   /** Asks the transport for a turn. */
   requestTurn: () => void = () => {};
-  #allSettled: (() => void) | undefined;
+  /** The listener is being closed and waits for what is held, so nothing more is executed. */
+  #isEnding = false;
+  /** Who waits until nothing is held. */
+  readonly #settling: (() => void)[] = [];
   /** Sessions that go on in one of the next turns, in their order. */
   readonly #waiting = new Set<Session>();
 
@@ -288,8 +291,9 @@ export class Shard {
     this.#waiting.add(session);
   }
 
-  /** So much is held back that nothing more may be executed now. */
+  /** Nothing more may be executed now: so much is held back, or this is the end. */
   get isFull(): boolean {
+    if (this.#isEnding) return true;
     return this.#log !== undefined && this.#held.bytes + this.#log.pendingBytes > HELD_BYTES_MAX;
   }
 
@@ -323,11 +327,15 @@ export class Shard {
     if (this.#log?.hasFailed) this.#giveUp();
   }
 
-  /** Resolves when all that was executed is answered; undefined when it is. */
+  /**
+   * As `ServerHandler.settled`: resolves when all that was executed is answered; undefined when it is. From then on nothing more is
+   * executed: under load there would always be another write whose reply is held.
+   */
   settled(): Promise<void> | undefined {
     if (this.#held.isEmpty) return undefined;
+    this.#isEnding = true;
     return new Promise((resolve) => {
-      this.#allSettled = resolve;
+      this.#settling.push(resolve);
     });
   }
 
@@ -379,8 +387,7 @@ export class Shard {
   #heldLess(): void {
     if (this.#waiting.size > 0) this.requestTurn();
     if (!this.#held.isEmpty) return;
-    this.#allSettled?.();
-    this.#allSettled = undefined;
+    for (const resolve of this.#settling.splice(0)) resolve();
   }
 
   /** Removes expired keys while nobody asks for anything, and closes connections that cost too much time. Every `TICK_MS`. */

@@ -11,9 +11,9 @@ import { FSYNC_POLICIES } from '../../core/log/committer.ts';
 import { Op } from '../../core/protocol.ts';
 import { startServer } from '../../runtime/server.ts';
 import { describeCells } from '../support/cells.ts';
-import { type Child, runtimes, startChild } from '../support/children.ts';
+import { type Child, root, runtimes, startChild } from '../support/children.ts';
 import { type RunOptions, run, type ServerChild, startServe } from '../support/command.ts';
-import { Counting, temporaryDirectory } from '../support/data.ts';
+import { Counting, Setting, temporaryDirectory } from '../support/data.ts';
 import { request, WireClient } from '../support/wire.ts';
 
 const ROUNDS = Number(process.env.RINGKV_KILL_ROUNDS ?? 20);
@@ -106,6 +106,32 @@ describe('a server with data', () => {
     expect(info.recoveredRecords).toBeGreaterThan(0);
     await again.close();
   });
+
+  // It once went on executing what they sent until the time of grace was over, and then dropped replies.
+  test.each(['auto', 'node'])(
+    'ends soon though clients write without a pause, by the transport %s',
+    async (transport) => {
+      const data = join(folder, `busy-${transport}`);
+      const where = ['--data', data, '--fsync', 'always', '--transport', transport];
+      // Those that a sync answers write while the next one is under way.
+      const command = [process.execPath, '--import', join(root, 'test/support/slow-syncs.mjs')];
+      const { child, ready } = await serve(where, { runtime: { name: 'node', command } });
+      const clients = await Promise.all(['a', 'b', 'c', 'd'].map((name) => Setting.start(ready.address, name)));
+      await Promise.all(clients.map((client) => client.reached(50)));
+      const askedMs = performance.now();
+      expect(await child.stop('SIGTERM')).toBe(0);
+      expect(performance.now() - askedMs).toBeLessThan(2500);
+      await Promise.all(clients.map(({ over }) => over));
+      const again = await serve(where);
+      const client = await WireClient.dial(again.ready.address);
+      for (const { name, acknowledged } of clients) {
+        const gets = Array.from({ length: acknowledged }, (_, i) => [Op.GET, `${name}:${i}`]);
+        expect(await client.call(...gets)).toEqual(gets.map((_, i) => i));
+      }
+      await client.close();
+      expect(await again.child.stop()).toBe(0);
+    },
+  );
 
   test('and several shards has it in one directory for each, and refuses another number of them', async () => {
     const data = join(folder, 'shards');

@@ -9,6 +9,9 @@ import { request, WireClient } from './wire.ts';
 /** What a frame adds to the log beside the count. */
 const BALLAST = Buffer.alloc(2000, 'x');
 
+/** How many frames of a `Setting` are not answered at a time. */
+const SETS_IN_FLIGHT = 4;
+
 /** A directory that is gone after the tests of the file. */
 export function temporaryDirectory(): string {
   const path = mkdtempSync(join(tmpdir(), 'ringkv-data-'));
@@ -74,5 +77,54 @@ export class Counting {
   #send(): void {
     this.#client.peer.write(request([Op.ADD, this.key, 1], [Op.SET, `${this.key}:ballast`, BALLAST]));
     this.sent++;
+  }
+}
+
+/** A client that sets one key after the other, several in flight, until the server ends the connection, and then leaves. */
+export class Setting {
+  readonly name: string;
+  acknowledged = 0;
+  readonly #client: WireClient;
+  #sent = 0;
+  /** Resolves when it has left. */
+  readonly over: Promise<void>;
+  #onCount: () => void = () => {};
+
+  static async start(address: string, name: string): Promise<Setting> {
+    return new Setting(await WireClient.dial(address), name);
+  }
+
+  private constructor(client: WireClient, name: string) {
+    this.#client = client;
+    this.name = name;
+    this.over = this.#set();
+  }
+
+  /** Resolves when so many were acknowledged. */
+  reached(count: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onCount = () => {
+        if (this.acknowledged >= count) resolve();
+      };
+      this.#onCount();
+    });
+  }
+
+  async #set(): Promise<void> {
+    for (let i = 0; i < SETS_IN_FLIGHT; i++) this.#send();
+    for (;;) {
+      const reply = await this.#client.reply().catch(() => undefined);
+      if (reply === undefined) break;
+      if (!Array.isArray(reply) || reply[0] !== true) throw new Error(`SET answers ${JSON.stringify(reply)}`);
+      this.acknowledged++;
+      this.#onCount();
+      this.#send();
+    }
+    await this.#client.close();
+  }
+
+  #send(): void {
+    this.#client.peer.write(request([Op.SET, `${this.name}:${this.#sent}`, this.#sent]));
+    this.#sent++;
   }
 }

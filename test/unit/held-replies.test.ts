@@ -229,6 +229,34 @@ describe.each(['swiss', 'map'])('always, engine %s', (engine) => {
     expect(peer.take()).toEqual([[true]]);
   });
 
+  test('at the end nothing more is executed, so that it comes however much is sent, after all replies', async () => {
+    // Two who wrote in turns once kept replies held for as long as they liked.
+    const { file, shard, connect } = start({ engine });
+    const clients = [connect(), connect()];
+    const write = ({ handler }: { readonly handler: ConnectionHandler }): void => {
+      handler.data(request([SET, 'k', 1]));
+      shard.turnEnd();
+    };
+    clients.forEach(write);
+    let isSettled = false;
+    void shard.settled()?.then(() => {
+      isSettled = true;
+    });
+    let answered = 0;
+    for (let round = 0; round < 10 && file.underWay > 0; round++) {
+      file.finish();
+      for (const client of clients) {
+        const replies = client.peer.take();
+        answered += replies.length;
+        if (replies.length > 0) write(client);
+      }
+    }
+    await Promise.resolve();
+    expect(isSettled).toBe(true);
+    expect(answered).toBe(2);
+    expect(shard.info().frames).toBe(answered);
+  });
+
   test('a session that waits for a turn and goes is waited for no more', () => {
     const { file, shard, connect, asked } = start({ engine });
     const peers = Array.from({ length: 10 }, connect);

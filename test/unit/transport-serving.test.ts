@@ -70,18 +70,33 @@ test('a turn that was asked for comes, once', async () => {
 
 test('replies that wait for something else are awaited before the connections are finished', async () => {
   const waits: (() => void)[] = [];
-  let isSettled = false;
   const { serving, close, connection, events } = serve(
     () => false,
-    () => (isSettled ? undefined : new Promise((resolve) => waits.push(resolve))),
+    () => new Promise((resolve) => waits.push(resolve)),
   );
   const closed = close(60_000);
   await immediates();
   expect(events).toEqual(['turn']);
-  isSettled = true;
   waits[0]!();
   await immediates();
-  expect(events).toEqual(['turn', 'turn', 'finish']);
+  expect(events).toEqual(['turn', 'finish']);
+  serving.gone(connection);
+  await closed;
+});
+
+test('also where somebody never has enough of turns', async () => {
+  const waits: (() => void)[] = [];
+  const { serving, close, connection, events } = serve(
+    () => true,
+    () => new Promise((resolve) => waits.push(resolve)),
+  );
+  const closed = close(60_000);
+  await immediates();
+  expect(events.at(-1)).toBe('turn');
+  const turns = events.length;
+  waits[0]!();
+  await immediates();
+  expect(events.slice(turns)).toEqual(['finish']);
   serving.gone(connection);
   await closed;
 });
