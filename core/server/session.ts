@@ -122,11 +122,7 @@ export class Session implements ConnectionHandler {
     if (this.#isTooSlow()) {
       passed.cutSlowReaders++;
       this.#cut();
-    } else if (
-      this.access === Access.NONE &&
-      this.#grant === undefined &&
-      this.#hasPassed(limits.authMs, this.#strangerTick)
-    ) {
+    } else if (this.access === Access.NONE && this.#isAwaited && this.#hasPassed(limits.authMs, this.#strangerTick)) {
       this.#refuseStranger(`not authenticated within ${limits.authMs} ms`);
     } else if (this.#rest !== undefined && !this.#blocked && this.#hasPassed(limits.frameMs, this.#restTick)) {
       passed.cutSlowFrames++;
@@ -145,9 +141,12 @@ export class Session implements ConnectionHandler {
     const { pendingBytes } = this.#connection;
     if (this.#blocked && pendingBytes !== this.#lastPendingBytes) this.#heardTick = ticks;
     this.#lastPendingBytes = pendingBytes;
-    // Otherwise it is not the peer that is waited for.
-    const isAwaited = !this.#blocked || pendingBytes > 0;
-    return limits.idleMs > 0 && isAwaited && this.#hasPassed(limits.idleMs, this.#heardTick);
+    return limits.idleMs > 0 && this.#isAwaited && this.#hasPassed(limits.idleMs, this.#heardTick);
+  }
+
+  /** Whether it is the peer that is waited for, and not the disk, or the turn in which what it has sent is executed. */
+  get #isAwaited(): boolean {
+    return !this.#blocked || this.#connection.pendingBytes > 0;
   }
 
   #hasPassed(ms: number, sinceTick: number): boolean {

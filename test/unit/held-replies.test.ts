@@ -8,10 +8,12 @@ import { Committer, type FsyncPolicy } from '../../core/log/committer.ts';
 import type { CommitFile } from '../../core/log/disk.ts';
 import { randomSalt } from '../../core/log/format.ts';
 import { Log, type LogSegment } from '../../core/log/log.ts';
+import type { Guard } from '../../core/server/guard.ts';
 import { HeldReplies } from '../../core/server/held.ts';
 import { OutputLender } from '../../core/server/lease.ts';
 import { Session } from '../../core/server/session.ts';
 import { Shard } from '../../core/server/shard.ts';
+import { createGuard, parseTokens } from '../../runtime/tokens.ts';
 import { concat } from '../support/bytes.ts';
 import { decodeReply, request } from '../support/wire.ts';
 
@@ -19,6 +21,7 @@ const MiB = 1024 * 1024;
 const PING = 0;
 const GET = 1;
 const SET = 2;
+const HELLO = 32;
 
 /** A file whose commits are done when the test says so; or at once, but for syncs, as those of a socket's thread are. */
 class ManualFile implements CommitFile {
@@ -53,7 +56,7 @@ class ManualFile implements CommitFile {
 class Peer implements Connection {
   readonly framing = 'stream';
   readonly #sent: Buffer[] = [];
-  readonly pendingBytes = 0;
+  pendingBytes = 0;
   sentBytes = 0;
   isRead = true;
   isEnded = false;
@@ -93,7 +96,12 @@ class Peer implements Connection {
   }
 }
 
-function start({ policy = 'always' as FsyncPolicy, engine = 'swiss', segmentBytes = 64 * MiB } = {}) {
+function start({
+  policy = 'always' as FsyncPolicy,
+  engine = 'swiss',
+  segmentBytes = 64 * MiB,
+  guard = undefined as Guard | undefined,
+} = {}) {
   const file = new ManualFile(policy !== 'always');
   const segment = (index: number): LogSegment => ({ index, salt: randomSalt(), sizeBytes: segmentBytes, file });
   const log = new Log(segment(1), { sequence: 0, checksum: 0 }, crc32);
@@ -105,6 +113,7 @@ function start({ policy = 'always' as FsyncPolicy, engine = 'swiss', segmentByte
     now: () => 0,
     shards: () => [[0, 16_383, 'memory:test']],
     log: committer,
+    guard,
   });
   let turnsAsked = 0;
   shard.requestTurn = () => turnsAsked++;
@@ -284,6 +293,26 @@ describe.each(['swiss', 'map'])('always, engine %s', (engine) => {
     while (shard.turnEnd());
     expect(peer.take().length).toBe(3);
     expect(peer.isRead).toBe(true);
+  });
+
+  test('a client that has brought its token is no stranger because the disk stalls', () => {
+    const token = 'a-token-of-full-access';
+    const { file, shard, connect } = start({ engine, guard: createGuard(parseTokens(token, 'tokens')) });
+    const hello = request([HELLO, { version: 1, token }]);
+    const writer = connect();
+    writer.handler.data(hello);
+    fill(shard, writer);
+    const [late, silent, deaf] = [connect(), connect(), connect()];
+    late.handler.data(hello);
+    // What is kept of this one waits until it has read, so it could make that last.
+    deaf.handler.data(hello);
+    deaf.peer.pendingBytes = 1;
+    for (let i = 0; i < 12; i++) shard.tick();
+    expect(shard.info().refusedUnauthenticated).toBe(2);
+    while (file.underWay > 0) file.finish();
+    while (shard.turnEnd());
+    expect(late.peer.take()).toMatchObject([[{ access: 'full' }]]);
+    expect([late, silent, deaf].map(({ peer }) => peer.isEnded)).toEqual([false, true, true]);
   });
 
   test('many small turns take little memory, and count for more than their bytes', () => {
