@@ -4,6 +4,9 @@ import type { TlsSecrets } from './transport.ts';
 /** Who has not finished the handshake within this is cut. Unit: milliseconds. */
 export const HANDSHAKE_MS = 5000;
 
+/** How long it is waited before listening is tried again. Unit: milliseconds. */
+const LISTEN_RETRY_MS = 1000;
+
 interface Destroyable {
   destroy(): void;
 }
@@ -60,32 +63,54 @@ export class Renewal<Listening> {
   readonly port: number;
   readonly #server: Renewable<Listening>;
   #secrets: TlsSecrets;
-  #listening: Listening;
+  /** Undefined while nobody can connect, because listening again has failed. */
+  #listening: Listening | undefined;
+  #retry: ReturnType<typeof setTimeout> | undefined;
   #isStopped = false;
 
   /** Throws what `listen` throws. */
   constructor(server: Renewable<Listening>, secrets: TlsSecrets, port: number) {
     this.#server = server;
     this.#secrets = secrets;
-    this.#listening = server.listen(secrets, port);
-    this.port = server.portOf(this.#listening);
+    const listening = server.listen(secrets, port);
+    this.#listening = listening;
+    this.port = server.portOf(listening);
   }
 
   /** As `Listener.renewTls`. */
   readonly renew = (secrets: TlsSecrets): void => {
     if (this.#isStopped) return;
-    this.#server.stop(this.#listening);
+    this.#end();
     try {
       this.#listening = this.#server.listen(secrets, this.port);
       this.#secrets = secrets;
     } catch (error) {
-      this.#listening = this.#server.listen(this.#secrets, this.port);
-      throw error;
+      this.#listenAgain();
+      if (this.#listening !== undefined) throw error;
+      const message = error instanceof Error ? error.message : String(error);
+      throw new Error(`${message}; nobody can connect until it listens again, which it tries every second`, {
+        cause: error,
+      });
     }
   };
 
   readonly stop = (): void => {
     this.#isStopped = true;
-    this.#server.stop(this.#listening);
+    this.#end();
+  };
+
+  #end(): void {
+    clearTimeout(this.#retry);
+    if (this.#listening !== undefined) this.#server.stop(this.#listening);
+    this.#listening = undefined;
+  }
+
+  /** With the secrets that it has. A descriptor may be free only when a client leaves, so it is tried for as long as it takes. */
+  readonly #listenAgain = (): void => {
+    try {
+      this.#listening = this.#server.listen(this.#secrets, this.port);
+    } catch {
+      this.#retry = setTimeout(this.#listenAgain, LISTEN_RETRY_MS);
+    }
   };
 }
