@@ -23,7 +23,7 @@ export function resolveEndpoint(runtime: RuntimeName, address?: string, transpor
 /** What `auto` is, for a server that listens at `address`. */
 export interface AutoTransport {
   readonly name: TransportName;
-  /** Why it is not io_uring, and what would help; undefined when it is, and for addresses that it has nothing to do with. */
+  /** Why it is not io_uring; undefined when it is, and for addresses that it has nothing to do with. */
   readonly reason: string | undefined;
 }
 
@@ -35,7 +35,8 @@ export function autoTransport(runtime: RuntimeName, address?: string): AutoTrans
   if (kind !== undefined && !uring.addressKinds.includes(kind)) return { name: natural, reason: undefined };
   const availability = uring.availability();
   if (availability.available) return { name: 'uring', reason: undefined };
-  return { name: natural, reason: `io_uring ${availability.reason}; ${availability.remedy}` };
+  // What would help is for who insists on it: here the other sockets are taken already.
+  return { name: natural, reason: `io_uring ${availability.reason}` };
 }
 
 function defaultAddress({ addressKinds }: Transport): string {

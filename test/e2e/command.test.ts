@@ -202,10 +202,10 @@ test('a signal that comes while the log is read ends it with 0, before it is rea
 describe.skipIf(deno === undefined)('where io_uring can not be had', () => {
   const [program = '', ...args] = deno?.command ?? [];
   const runtime: Runtime = { name: 'deno', command: [program, ...args, '--deny-ffi'] };
-  const reason =
+  const [reason, remedy] =
     process.platform === 'linux'
-      ? 'needs foreign functions: Deno may not call them; start it with --allow-ffi'
-      : `needs Linux; this is ${process.platform}; take the runtime's own sockets: --transport auto`;
+      ? ['needs foreign functions: Deno may not call them', 'start it with --allow-ffi']
+      : [`needs Linux; this is ${process.platform}`, "take the runtime's own sockets: --transport auto"];
 
   test('auto says why in one line, and takes the sockets of the runtime', async () => {
     const { child, ready } = await serve([], { runtime });
@@ -219,7 +219,7 @@ describe.skipIf(deno === undefined)('where io_uring can not be had', () => {
     expect(outcome).toEqual({
       code: 2,
       stdout: '',
-      stderr: `ringkv: transport uring can't run here: it ${reason}\n`,
+      stderr: `ringkv: transport uring can't run here: it ${reason}; ${remedy}\n`,
     });
   });
 });
