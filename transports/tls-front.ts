@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { formatAddress, UNIX_PATH_BYTES_MAX } from './address.ts';
-import { TransportError } from './errors.ts';
+import { codeOf, TransportError } from './errors.ts';
 import { listenSecurely, type SecureServer } from './node-tls.ts';
 import { TIMER_MS_MAX } from './serving.ts';
 import { HANDSHAKE_MS } from './tls.ts';
@@ -34,7 +34,7 @@ export async function listenBehindTls(
   shakingMax: number | undefined,
   listen: (path: string) => Listener | Promise<Listener>,
 ): Promise<Listener> {
-  const folder = mkdtempSync(join(tmpdir(), 'ringkv-tls-'));
+  const folder = ownFolder(address);
   const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
   // A second signal ends the process at once.
   process.once('exit', removeFolder);
@@ -87,6 +87,17 @@ export async function listenBehindTls(
       return closed;
     },
   };
+}
+
+function ownFolder(address: SecureWebSocketAddress): string {
+  const parent = tmpdir();
+  try {
+    return mkdtempSync(join(parent, 'ringkv-tls-'));
+  } catch (error) {
+    const code = codeOf(error);
+    const why = `a unix socket needs a folder below ${parent}, which can't be made (${code}); set TMPDIR to where it can`;
+    throw new TransportError(code, address, `can't listen on ${formatAddress(address)}: ${why}`, { cause: error });
+  }
 }
 
 /** uWebSockets.js does not look at the length, and writes where it must not. */

@@ -354,6 +354,13 @@ describe.skipIf(!hasOpenssl)(`tls${whyNoOpenssl}`, () => {
       },
     );
 
+    test.skipIf(kind === 'tls' || transport === 'bun-ws')('names its address where TMPDIR is none', async () => {
+      const args = ['--listen', `${kind}://127.0.0.1:0`, '--transport', transport, ...shows('first')];
+      const { code, stderr } = await run(['serve', ...args], { runtime, env: { TMPDIR: file('missing') } });
+      expect(stderr).toMatch(/^ringkv: can't listen on wss:.* a folder below \S+missing.*\(ENOENT\); set TMPDIR .*\n$/);
+      expect(code).toBe(1);
+    });
+
     test('asks clients for a certificate, if it is told whose', async () => {
       const strict = await serve(...shows('first'), '--tls-ca', file('authority.pem'));
       const { address } = strict.ready;
