@@ -302,9 +302,10 @@ export function formatHelp(name?: string): string[] {
     const width = Math.max(...rows.map(([left]) => left.length));
     return rows.map(([left, about]) => `${left.padEnd(width)}  ${about}`);
   }
-  const command = Object.hasOwn(all, name) ? all[name] : undefined;
-  if (command === undefined) throw new ShellSyntaxError(`no command ${name}${suggestion(name, Object.keys(all))}`);
-  return [`${name} ${command.usage}`.trimEnd(), `  ${command.about}`];
+  const known = name.toLowerCase();
+  const command = Object.hasOwn(all, known) ? all[known] : undefined;
+  if (command === undefined) throw new ShellSyntaxError(`no command ${name}${suggestion(known, Object.keys(all))}`);
+  return [`${known} ${command.usage}`.trimEnd(), `  ${command.about}`];
 }
 
 /** The commands that begin as the line does, for completion: as readline wants it. */

@@ -119,7 +119,7 @@ test('replies are JSON, one line each', async () => {
 test('help names every command, and one in full', () => {
   const help = formatHelp().join('\n');
   for (const name of Object.keys(shellCommands)) expect(help).toContain(`${name} `);
-  expect(formatHelp('get')[0]).toBe('get <key>');
+  for (const name of ['get', 'GET']) expect(formatHelp(name)[0]).toBe('get <key>');
   expect(() => formatHelp('gett')).toThrow('no command gett, did you mean get?');
 });
 
