@@ -2,6 +2,7 @@
 import { clearTimeout, setTimeout } from 'node:timers';
 import type { Info } from '../core/info.ts';
 import type { ShardMap } from '../core/slots.ts';
+import { TIMER_MS_MAX } from '../transports/serving.ts';
 import type { BlockedThread } from '../transports/transport.ts';
 import { Libc, wake } from './ffi/libc.ts';
 import type { DirectoryKeeper, KeeperTask } from './log/keeper.ts';
@@ -42,9 +43,6 @@ const CLOSE_SLACK_MS = 1000;
 
 /** What the disk may take to make the log durable, once nobody is connected any more. Unit: milliseconds. */
 const SYNC_MAX_MS = 60_000;
-
-/** The longest a timer of the runtimes can run. Unit: milliseconds. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** What is done for a shard outside of its thread. */
 export interface ShardThreadServices {

@@ -14,6 +14,7 @@ import type { LogKeeper } from './log/keeper.ts';
 import { ShardLog, type ShardLogSettings } from './log/shard-log.ts';
 import { packageVersion } from './package.ts';
 import { createGuard, type TokenHash } from './tokens.ts';
+import { delayTurns } from './turn-delay.ts';
 
 /** What requests may hold, and what connections may cost. */
 export interface ServerLimits extends ConnectionLimits, EngineLimits {}
@@ -25,8 +26,6 @@ export interface Secrets {
   /** What a server at `tls://` or `wss://` shows and trusts. */
   readonly tls?: TlsSecrets | undefined;
 }
-
-import { delayTurns } from './turn-delay.ts';
 
 /** Plain data, so that it can be given to a thread. */
 export interface ShardSettings {

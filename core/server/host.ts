@@ -32,8 +32,8 @@ interface FrameAnswers {
 
 export class ServerHost implements EngineHost {
   readonly #source: HostSource;
-  /** Whose operations are executed. */
-  #session: Session | undefined;
+  /** Whose operations are executed: nothing asks for an answer before the first frame begins. */
+  #session!: Session;
   #answers: FrameAnswers | undefined;
 
   constructor(source: HostSource) {
@@ -87,7 +87,7 @@ export class ServerHost implements EngineHost {
     const refusal = token === undefined ? undefined : this.#authenticate(token);
     if (refusal !== undefined) return refusal;
     const { hello } = this.#frameAnswers();
-    const access = this.#session?.access ?? Access.FULL;
+    const { access } = this.#session;
     const known = hello.get(access);
     if (known !== undefined) return known;
     const answer = pack({
@@ -102,9 +102,7 @@ export class ServerHost implements EngineHost {
 
   /** The error to be answered; undefined when the token is valid. */
   #authenticate(token: Uint8Array): Uint8Array | undefined {
-    return (this.#session?.authenticate(token) ?? true)
-      ? undefined
-      : wireError(ErrorCode.AUTH, 'the token is not valid');
+    return this.#session.authenticate(token) ? undefined : wireError(ErrorCode.AUTH, 'the token is not valid');
   }
 
   #frameAnswers(): FrameAnswers {

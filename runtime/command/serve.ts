@@ -29,7 +29,7 @@ export async function serve({ transport: name, ...given }: ServeOptions, runtime
   const stopped = stopSignal(runtime);
   const starting = startServer(options);
   takeWishes(runtime, starting);
-  // Nobody is connected yet, and what is under way, reading the log as a rule, is made to be cut off anywhere.
+  // No ready line has called anybody yet, and what is under way, reading the log as a rule, is made to be cut off anywhere.
   const server = await Promise.race([stopped, starting]).catch((error: unknown) => {
     throw new CommandError(messageOf(error));
   });

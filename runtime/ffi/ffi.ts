@@ -6,8 +6,8 @@
  * - `view` does not own what it shows: collecting it frees nothing, and unmapping what it shows leaves a view that MUST NOT
  *   be touched any more.
  * - `addressOf` is valid only while something keeps the array's buffer alive and in its place. Memory that the kernel reads
- *   or writes after the call that told it about it MUST therefore come from `mmap`, or be a WebAssembly memory that is
- *   referenced for as long, and whose address is asked for anew once it has grown.
+ *   or writes after the call that told it about it MUST therefore come from `mmap`, or be referenced for as long: a buffer,
+ *   whose bytes no runtime moves, or a WebAssembly memory, whose address is asked for anew once it has grown.
  */
 
 /** Types of arguments and results. A `pointer` is an address; all of them are numbers in JavaScript. */
