@@ -43,8 +43,9 @@ export class ArgumentError extends RingkvError {
 }
 
 /**
- * The server, or the engine of a store, answered with an error: the operation did nothing. The codes `FRAME`, `BUSY`, `IDLE` and
- * sometimes `SIZE`, `MEMORY` and `AUTH` refuse everything that was in flight, of which then nothing was done either.
+ * The server, or the engine of a store, answered with an error: the operation did nothing. Of a write that was answered `LOG` that is
+ * not known: the server could not make it durable. The codes `FRAME`, `BUSY`, `IDLE` and sometimes `SIZE`, `MEMORY` and `AUTH` refuse
+ * everything that was in flight, of which then nothing was done either.
  */
 export class ServerError extends RingkvError {
   override readonly name = 'ServerError';
