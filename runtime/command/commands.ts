@@ -124,7 +124,7 @@ const serveCommand = defineCommand({
     ),
     tokenFile: optionalFlag(
       'file',
-      'Let in who brings a token of this file: one a line, "read-only" before those that may only read',
+      'Admit clients that bring a token of this file: one a line, "read-only" before those that may only read',
       String,
       'none; those of RINGKV_TOKEN count in any case',
     ),
