@@ -15,6 +15,9 @@ import {
 /** A block is closed once it has so many bytes. */
 const BLOCK_BYTES = 256 * 1024;
 
+/** What GET answers when there is no such key. */
+const NIL = 0xc0;
+
 /** What CAS answers when the value was the expected one. */
 const TRUE = 0xc3;
 
@@ -36,9 +39,9 @@ export class UnreadableEngineError extends Error {
 }
 
 /**
- * Writes a snapshot of all that `engine` holds, which must not change meanwhile, and makes it durable under its name. Between
- * its writes, others run. One at a time. Throws what the disk throws, and `UnreadableEngineError`; then nothing is left of it, if
- * the disk allows that.
+ * Writes a snapshot of all that `engine` holds, and makes it durable under its name. Nothing may be written to the engine
+ * meanwhile; but between the writes here others run, so its time may go on, and keys expire. One at a time. Throws what
+ * the disk throws, and `UnreadableEngineError`; then nothing is left of it, if the disk allows that.
  */
 export async function writeSnapshot(
   disk: Disk,
@@ -106,7 +109,7 @@ function* setsOf(engine: Engine, nowMs: number, beforeRead: () => void): Generat
     const questions = keys.flatMap((key) => [keyOperation(Op.TTL, key), keyOperation(Op.GET, key)]);
     const answers = new Reader(ask(engine, nowMs, questions));
     answers.arrayHeader();
-    // What the engine holds does not change meanwhile, but its time goes on.
+    // Nothing is written meanwhile, but the time of the engine goes on.
     const passedMs = BigInt(engine.redoTimeMs - nowMs);
     for (const key of keys) {
       const ttlMs = answers.integer();
@@ -115,6 +118,8 @@ function* setsOf(engine: Engine, nowMs: number, beforeRead: () => void): Generat
       if (readError(value, 0, value.length)) {
         beforeRead();
         value = valueAlone(engine, nowMs, key);
+        // It has expired since it was found, while a block was written.
+        if (value[0] === NIL) continue;
       }
       sets.add(key, value, ttlMs! < 0n ? ttlMs! : ttlMs! + passedMs);
       if (sets.bytes >= BLOCK_BYTES) yield sets.take();
