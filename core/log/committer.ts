@@ -105,6 +105,11 @@ export class Committer implements TurnLog {
     this.#tell(settled);
   }
 
+  /** As after a failed write, though none has failed: of what was written before, something is damaged. */
+  fail(error: Error): void {
+    if (this.#run.failure === undefined) this.#fail(error);
+  }
+
   giveUp(): void {
     this.#hasFailed = false;
     this.#settled = this.#run.log.sequence;
@@ -205,10 +210,11 @@ export class Committer implements TurnLog {
     this.#counters.logWrites++;
     this.#counters.logBytes += batch.bytes.length;
     run.lastBatch = batch;
-    run.written = batch.sequence;
     if (sync) this.#synced(batch.sequence);
     this.#gathering?.ended();
     if (batch.lastOfSegment) this.upkeep?.segmentEnded(batch);
+    // What that had written may have failed at once: then all of it was told already, and is settled.
+    if (run.failure !== undefined) return;
     this.#settle();
   }
 
@@ -239,10 +245,10 @@ export class Committer implements TurnLog {
     this.#run.log.synced(sequence);
   }
 
-  /** Something was written or synced. */
+  /** Something was written, and maybe synced. */
   #settle(): void {
     const settled = this.#settled;
-    this.#settled = this.policy === 'always' ? this.#run.log.durableSequence : this.#run.written;
+    this.#settled = this.policy === 'always' ? this.#run.log.durableSequence : this.#run.lastBatch!.sequence;
     if (this.#isPumping) return;
     this.#pump();
     this.#tell(settled);
@@ -278,9 +284,6 @@ export class Committer implements TurnLog {
     this.#hasFailed = true;
     this.#counters.logFailures++;
     this.#gathering?.reset();
-    // It waited for the sync that has failed just now, so nothing is under way on its file.
-    if (run.waiting?.lastOfSegment) run.waiting.segment.file.close();
-    run.waiting = undefined;
     this.upkeep?.failed(error);
     if (this.#isPumping) return;
     this.host?.failed();
@@ -297,8 +300,6 @@ export class Committer implements TurnLog {
 /** What is under way on a log. Once another is gone on with, what still comes from its files is of no interest. */
 class Run {
   readonly log: Log;
-  /** The last record that was written. */
-  written: number;
   /** A batch that was taken, but has to wait for the sync that is under way: there are never two. */
   waiting: LogBatch | undefined;
   /** The batch that is being written. */
@@ -306,18 +307,19 @@ class Run {
   /** The last batch that was written. */
   lastBatch: LogBatch | undefined;
   isSyncing = false;
-  /** The sync that is under way began two ticks ago: what is not acknowledged yet waits for it. */
+  /** The sync that is under way began before the last tick: what is not acknowledged yet waits for it. */
   isLate = false;
   /** Why nothing is recorded any more. */
   failure: Error | undefined;
 
   constructor(log: Log) {
     this.log = log;
-    this.written = log.sequence;
   }
 
   /** Closes its files, unless a write or a sync still uses one: the descriptor would be another file's by the time it looks. */
   closeIfIdle(): void {
-    if (!this.isSyncing && this.writing === undefined) this.log.close();
+    if (this.isSyncing || this.writing !== undefined) return;
+    if (this.waiting?.lastOfSegment) this.waiting.segment.file.close();
+    this.log.close();
   }
 }

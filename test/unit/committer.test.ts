@@ -10,11 +10,14 @@ const START = { sequence: 0, checksum: 0 };
 class Files {
   readonly closed: number[] = [];
   readonly commits: { readonly sync: boolean; readonly done: (error?: Error) => void }[] = [];
+  /** With this every commit fails at once. */
+  fault: Error | undefined;
 
   segment(index: number): LogSegment {
     const file = {
       commit: (_offset: number, _bytes: Uint8Array, sync: boolean, done: (error?: Error) => void) => {
-        this.commits.push({ sync, done });
+        if (this.fault !== undefined) done(this.fault);
+        else this.commits.push({ sync, done });
       },
       close: () => this.closed.push(index),
     };
@@ -75,4 +78,50 @@ test('a log that is closed after a failed sync leaves the file open that a write
   sync!.done(new Error('a sync failed'));
   await closed;
   expect(files.closed).toEqual([]);
+});
+
+// What was given up was taken back, and readers waited for it.
+test('a write that fails at once, as the end of a segment is told, leaves everything settled', () => {
+  const files = new Files();
+  const log = new Log(files.segment(1), START, crc32);
+  const committer = new Committer(log, 'everysec');
+  log.addSegment(files.segment(2));
+  committer.host = { settled: () => {}, failed: () => committer.giveUp(), resumed: () => {} };
+  committer.upkeep = {
+    segmentEnded() {
+      files.fault = new Error('a write failed');
+      committer.commit();
+    },
+    failed: () => {},
+    tick: () => {},
+    info: () => ({}),
+  };
+  change(committer);
+  files.commits.shift()!.done();
+  log.endSegment();
+  change(committer);
+  files.commits.shift()!.done();
+  expect(committer.failure).toBe(files.fault);
+  expect(committer.settled).toBe(2);
+});
+
+test('a log that is found to be damaged while a sync is under way has its files closed once, after that', () => {
+  const files = new Files();
+  const log = new Log(files.segment(1), START, crc32);
+  const committer = new Committer(log, 'everysec');
+  log.addSegment(files.segment(2));
+  change(committer);
+  files.commits.shift()!.done();
+  committer.tick();
+  // It waits for the sync, which is of the same file.
+  log.endSegment();
+  change(committer);
+  const [sync, ...others] = files.commits.splice(0);
+  expect(others).toEqual([]);
+  committer.fail(new Error('damage'));
+  expect(committer.hasFailed).toBe(true);
+  committer.goOn(new Log(files.segment(3), log.position, crc32));
+  expect(files.closed).toEqual([]);
+  sync!.done();
+  expect(files.closed.sort()).toEqual([1, 2]);
 });
