@@ -8,7 +8,7 @@ import { BrokenChainError } from './errors.ts';
 import type { LogPosition } from './log.ts';
 import type { LogEnd } from './records.ts';
 import { replayLog } from './recovery.ts';
-import { fileBytes, fileName, listFiles, type PreparedSegment, prepareSegment, removeAll } from './segments.ts';
+import { fileBytes, fileName, listFiles, type PreparedSegment, prepareFirst, removeAll } from './segments.ts';
 import type { SnapshotPosition } from './snapshot-format.ts';
 import { type SnapshotFile, writeSnapshot } from './snapshot-write.ts';
 
@@ -51,8 +51,8 @@ export interface StartOverOptions {
 
 /**
  * Writes the whole state of a shard to new files, after which none of the old ones matters: the way on after a failed write or
- * sync. `engine` holds the state after `position`, and must not change meanwhile; `index` is that of the segment to go on in,
- * greater than that of any prepared yet. Throws what the disk throws; then it may be called again.
+ * sync. `engine` holds the state after `position`, and takes no writes meanwhile, though keys may expire; `index` is that of the
+ * segment to go on in, greater than that of any prepared yet. Throws what the disk throws; then it may be called again.
  */
 export async function startOver(
   disk: Disk,
@@ -62,7 +62,8 @@ export async function startOver(
   { segmentBytes, beforeRead }: StartOverOptions = {},
 ): Promise<{ readonly segment: PreparedSegment; readonly snapshot: SnapshotFile }> {
   try {
-    const segment = await prepareSegment(disk, index, segmentBytes);
+    // On a full disk it has no room: the old files go only after this, and those that follow can have theirs.
+    const segment = await prepareFirst(disk, index, segmentBytes);
     const snapshot = await writeSnapshot(disk, engine, { ...position, nextSegment: index }, beforeRead);
     // Of the files that it replaces one has failed, and is not to be used again.
     await removeBefore(disk, index, { sparesMax: 0 });
@@ -85,7 +86,7 @@ export async function removeBefore(
 ): Promise<void> {
   const files = await listFiles(disk);
   let spares = files.filter(({ kind }) => kind === 'spare').length;
-  const sizeBytes = await fileBytes(disk, fileName(nextSegment, 'log'));
+  const sizeBytes = sparesMax === 0 ? 0 : await fileBytes(disk, fileName(nextSegment, 'log'));
   for (const { name, kind, index } of files) {
     if (index >= nextSegment || kind === 'spare') continue;
     const isRecycled = kind === 'log' && spares < sparesMax && (await fileBytes(disk, name)) === sizeBytes;

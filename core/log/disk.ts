@@ -61,7 +61,14 @@ export interface CommitFile {
   close(): void;
 }
 
-/** Whether a disk has thrown because it is full: with the system's code for that. */
+/** What says that a disk is full, or that as much of it is used as its quota allows. */
+const FULL_CODES: readonly unknown[] = ['ENOSPC', 'EDQUOT'];
+
+/** Of EDQUOT on Linux, for which Node has no name. */
+const QUOTA_NUMBER = -122;
+
+/** Whether a disk has thrown because there is no space: with the system's code for that. */
 export function isDiskFull(error: unknown): boolean {
-  return (error as { code?: unknown } | undefined)?.code === 'ENOSPC';
+  const { code, errno } = (error ?? {}) as { code?: unknown; errno?: unknown };
+  return FULL_CODES.includes(code) || errno === QUOTA_NUMBER;
 }

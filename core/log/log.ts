@@ -52,6 +52,7 @@ export class Log {
   #segment: LogSegment;
   #offset = SEGMENT_HEADER_BYTES;
   readonly #nextSegments: LogSegment[] = [];
+  #segmentStart: LogPosition;
 
   #sequence: number;
   #checksum: number;
@@ -73,6 +74,7 @@ export class Log {
   constructor(segment: LogSegment, position: LogPosition, crc32: Crc32) {
     this.#crc32 = crc32;
     this.#segment = segment;
+    this.#segmentStart = position;
     this.#sequence = position.sequence;
     this.#checksum = position.checksum;
     this.#durableSequence = position.sequence;
@@ -96,6 +98,11 @@ export class Log {
   /** The segment that the next record goes to. */
   get segment(): LogSegment {
     return this.#segment;
+  }
+
+  /** Where the log ended when that segment was begun: what the segments before it hold. */
+  get segmentStart(): LogPosition {
+    return this.#segmentStart;
   }
 
   /** Bytes of records in that segment. */
@@ -227,6 +234,7 @@ export class Log {
     if (next === undefined) return;
     this.#closed.push(this.#cut(true));
     this.#segment = next;
+    this.#segmentStart = this.position;
     this.#offset = SEGMENT_HEADER_BYTES;
     this.#batchOffset = SEGMENT_HEADER_BYTES;
   }

@@ -1,6 +1,6 @@
 /** The files of a log by their names, and how a segment is prepared. */
-import type { Disk, DiskFile } from './disk.ts';
-import { encodeSegmentHeader, randomSalt, type Salt } from './format.ts';
+import { type Disk, type DiskFile, isDiskFull } from './disk.ts';
+import { encodeSegmentHeader, randomSalt, type Salt, SEGMENT_HEADER_BYTES } from './format.ts';
 
 /** Default size of a segment. Unit: bytes. */
 export const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
@@ -52,8 +52,8 @@ export interface PreparedSegment {
 /**
  * Makes a segment ready: takes a spare file, or writes a new one full of zeros, gives it its header and its name, and makes
  * all of that durable. Files written beforehand are synced faster than files that grow. A segment of that index that is
- * there already was prepared for a server that ended; it must hold no records, and is used. When this rejects, the file that
- * failed is removed, so that it is never synced again, unless the disk refuses that, too. One at a time.
+ * there already was prepared for a server that ended; it must hold no records, and is used at the length that it has. When
+ * this rejects, the file that failed is removed, so that it is never synced again, unless the disk refuses that, too. One at a time.
  */
 export async function prepareSegment(
   disk: Disk,
@@ -67,12 +67,26 @@ export async function prepareSegment(
   const begin = closing(await disk.open(source), async (file) => {
     await file.write(0, encodeSegmentHeader({ salt, index }, disk.crc32));
     await file.sync();
+    return file.size();
   });
   // One that is there may be the only segment, which has to be. Of it nothing matters but the header, which is written again.
-  await (isThere ? begin : orRemoved(disk, source, begin));
+  const bytes = await (isThere ? begin : orRemoved(disk, source, begin));
   if (!isThere) await disk.rename(source, name);
   await disk.syncDirectory();
-  return { name, index, salt, sizeBytes };
+  return { name, index, salt, sizeBytes: bytes };
+}
+
+/**
+ * As `prepareSegment`, for the segment that a log begins in. On a full disk one without room for records will do: what was stored can
+ * be read then, and writes answer `LOG` until there is space.
+ */
+export async function prepareFirst(disk: Disk, index: number, sizeBytes?: number): Promise<PreparedSegment> {
+  try {
+    return await prepareSegment(disk, index, sizeBytes);
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+    return prepareSegment(disk, index, SEGMENT_HEADER_BYTES);
+  }
 }
 
 /** The name of a file of `sizeBytes` whose content is free to be overwritten. */

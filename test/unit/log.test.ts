@@ -117,3 +117,19 @@ test('while no other segment is prepared, a full one grows; so does one for a re
   expect(log.take()).toMatchObject({ segment: { index: 1 }, sequence: 2, lastOfSegment: true });
   expect(log.take()).toMatchObject({ segment: { index: 2 }, sequence: 3 });
 });
+
+test('the log knows where it ended when its segment was begun', () => {
+  const log = new Log(segment(1, 2 * SEGMENT_HEADER_BYTES), START, crc32);
+  log.append(new Uint8Array(10), 1000);
+  log.endTurn();
+  expect(log.segmentStart).toEqual(START);
+  log.addSegment(segment(2));
+  const { position } = log;
+  log.append(new Uint8Array(SEGMENT_HEADER_BYTES), 1000);
+  log.endTurn();
+  expect(log.segment.index).toBe(2);
+  expect(log.segmentStart).toEqual(position);
+  log.addSegment(segment(3));
+  expect(log.endSegment()).toBe(true);
+  expect(log.segmentStart).toEqual(log.position);
+});

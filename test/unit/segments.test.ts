@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { createMapEngine } from '../../core/engine/map.ts';
 import { compact, startOver } from '../../core/log/compaction.ts';
-import type { Disk } from '../../core/log/disk.ts';
+import { type Disk, isDiskFull } from '../../core/log/disk.ts';
 import { SEGMENT_HEADER_BYTES } from '../../core/log/format.ts';
 import { recover } from '../../core/log/recovery.ts';
 import { fileName, prepareSegment } from '../../core/log/segments.ts';
@@ -80,4 +80,32 @@ test('the segments that a snapshot has made useless are used again', async () =>
   expect(names.filter((one) => !one.endsWith('.spare')).sort()).toEqual(['000000000020.log', name].sort());
   await prepareSegment(disk, 21, SEGMENT_BYTES);
   expect((await disk.list()).filter((one) => one.endsWith('.spare'))).toHaveLength(15);
+});
+
+// What the old files take was waited for, which only the new ones can free.
+test('a state that is written anew needs no room for a whole segment', async () => {
+  const machine = new SimulatedMachine(new Random(1));
+  const engine = createMapEngine({ redo: true });
+  run(engine, array([encode([Op.SET, 'k', 1])]), 1000);
+  await prepareSegment(machine.disk, 1, SEGMENT_BYTES);
+  // Enough for a header and a small snapshot, but not for both segments.
+  machine.capacityBytes = SEGMENT_BYTES + SEGMENT_HEADER_BYTES + 500;
+  const { segment, snapshot } = await startOver(machine.disk, engine, POSITION, 2, { segmentBytes: SEGMENT_BYTES });
+  expect(segment.sizeBytes).toBe(SEGMENT_HEADER_BYTES);
+  expect((await machine.disk.list()).sort()).toEqual([segment.name, snapshot.name]);
+  expect((await prepareSegment(machine.disk, 3, SEGMENT_BYTES)).sizeBytes).toBe(SEGMENT_BYTES);
+});
+
+test('a segment that is there already is as long as it is, whatever was asked for', async () => {
+  const { disk } = new SimulatedMachine(new Random(1));
+  await prepareSegment(disk, 1, SEGMENT_HEADER_BYTES);
+  expect((await prepareSegment(disk, 1, SEGMENT_BYTES)).sizeBytes).toBe(SEGMENT_HEADER_BYTES);
+});
+
+test('a disk is full when there is no space, or no more of it may be used', () => {
+  const codes = ['ENOSPC', 'EDQUOT', 'EIO'].map((code) => ({ code }));
+  expect(codes.map(isDiskFull)).toEqual([true, true, false]);
+  // As Node tells EDQUOT.
+  expect(isDiskFull({ errno: -122, code: 'Unknown system error -122' })).toBe(true);
+  expect(isDiskFull(undefined)).toBe(false);
 });
