@@ -5,6 +5,7 @@ import type { ShardMap } from '../core/slots.ts';
 import { TIMER_MS_MAX } from '../transports/serving.ts';
 import type { BlockedThread } from '../transports/transport.ts';
 import { Libc, wake } from './ffi/libc.ts';
+import { failureOf, type LogFailure } from './log/damage.ts';
 import type { DirectoryKeeper, KeeperTask } from './log/keeper.ts';
 import type { Secrets, ShardSettings } from './shard.ts';
 import { startWorker, type WorkerThread } from './workers.ts';
@@ -16,7 +17,7 @@ export type ShardOrder =
   | { readonly kind: 'secrets'; readonly id: number; readonly secrets: Secrets }
   | { readonly kind: 'snapshot' }
   | { readonly kind: 'done'; readonly id: number; readonly result: unknown }
-  | { readonly kind: 'undone'; readonly id: number; readonly message: string }
+  | { readonly kind: 'undone'; readonly id: number; readonly failure: LogFailure }
   | { readonly kind: 'close'; readonly graceMs: number };
 
 /** What it posts. */
@@ -190,7 +191,7 @@ export class ShardThread {
   async #do(id: number, task: Promise<unknown>): Promise<void> {
     const order: ShardOrder = await task.then(
       (result) => ({ kind: 'done', id, result }),
-      (error: Error) => ({ kind: 'undone', id, message: error.message }),
+      (error: unknown) => ({ kind: 'undone', id, failure: failureOf(error) }),
     );
     if (!this.#hasEnded) this.#post(order);
   }

@@ -47,7 +47,7 @@ try {
         keeper.done(order.id, order.result);
         return;
       case 'undone':
-        keeper.undone(order.id, order.message);
+        keeper.undone(order.id, order.failure);
         return;
       case 'close':
         shard

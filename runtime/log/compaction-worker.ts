@@ -3,19 +3,22 @@
  * that is loading koffi ends the whole process of Node with SIGABRT.
  */
 import os from 'node:os';
+import process from 'node:process';
 import { compact } from '../../core/log/compaction.ts';
 import { DirectoryDisk } from '../disk/directory.ts';
 import { createEngine } from '../engine.ts';
 import { thisWorker } from '../workers.ts';
+import { failureOf } from './damage.ts';
 import type { CompactionOrder, CompactionReport } from './keeper.ts';
 
-/** Of this thread alone, so that those that serve come first. */
+/** So that those that serve come first. */
 const NICENESS = 10;
 
 const { data, post } = thisWorker<CompactionOrder, never, CompactionReport>();
 
 try {
-  os.setPriority(0, NICENESS);
+  // Elsewhere it would be that of the whole process.
+  if (process.platform === 'linux') os.setPriority(0, NICENESS);
 } catch {
   // It takes turns with the others then.
 }
@@ -24,5 +27,5 @@ try {
   const snapshot = await compact(new DirectoryDisk(data.directory), engine, data.position);
   post({ kind: 'done', snapshot });
 } catch (error) {
-  post({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
+  post({ kind: 'failed', failure: failureOf(error) });
 }

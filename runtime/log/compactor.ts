@@ -7,12 +7,18 @@ import type { LogBatch } from '../../core/log/log.ts';
 import type { Recovered } from '../../core/log/recovery.ts';
 import type { SnapshotPosition } from '../../core/log/snapshot-format.ts';
 import type { SnapshotFile } from '../../core/log/snapshot-write.ts';
+import { LogDamageError } from './damage.ts';
 import { Pauses } from './pauses.ts';
 import type { LogSurroundings, ShardLogSettings } from './shard-log.ts';
 
+/** What it needs beside that: to tell that the files are damaged, which a further attempt would only find again. */
+export interface CompactorSurroundings extends LogSurroundings {
+  readonly damaged: (error: Error) => void;
+}
+
 export class Compactor {
   readonly #settings: ShardLogSettings;
-  readonly #surroundings: LogSurroundings;
+  readonly #surroundings: CompactorSurroundings;
   readonly #pauses: Pauses;
   #last: SnapshotFile | undefined;
   #lastMs: number;
@@ -29,7 +35,7 @@ export class Compactor {
 
   constructor(
     settings: ShardLogSettings,
-    surroundings: LogSurroundings,
+    surroundings: CompactorSurroundings,
     { snapshot, nextSegment, logBytes }: Recovered,
   ) {
     this.#settings = settings;
@@ -93,7 +99,7 @@ export class Compactor {
     }
     if (!this.#pauses.areOver) return;
     this.#isRunning = true;
-    const { keeper, report } = this.#surroundings;
+    const { keeper, report, damaged } = this.#surroundings;
     keeper.compact(cut).then(
       (snapshot) => {
         this.#isRunning = false;
@@ -101,6 +107,10 @@ export class Compactor {
       },
       (error: Error) => {
         this.#isRunning = false;
+        if (error instanceof LogDamageError) {
+          damaged(error);
+          return;
+        }
         const { directory } = this.#settings;
         report(
           `no snapshot could be made of ${directory}, which is tried again in ${this.#pauses.begin()} ms: ${error.message}`,

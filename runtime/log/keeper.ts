@@ -12,13 +12,17 @@ import { shardDirectory } from '../disk/data-directory.ts';
 import { DirectoryDisk } from '../disk/directory.ts';
 import { packageFolder } from '../package.ts';
 import { startWorker, type WorkerThread } from '../workers.ts';
+import { errorOf, type LogFailure } from './damage.ts';
 import type { DataSettings } from './shard-log.ts';
 
 /** What a shard asks for. */
 export interface LogKeeper {
   /** Prepares a segment, which lies ready once this resolves. Rejects with what the disk throws. */
   prepare(index: number): Promise<PreparedSegment>;
-  /** Puts a snapshot in the place of everything up to a position; all of that has ended. Rejects likewise. */
+  /**
+   * Puts a snapshot in the place of everything up to a position; all of that has ended. Rejects likewise, and with a
+   * `LogDamageError` when what is there is damaged.
+   */
   compact(position: SnapshotPosition): Promise<SnapshotFile>;
 }
 
@@ -38,7 +42,7 @@ export interface CompactionOrder {
 
 export type CompactionReport =
   | { readonly kind: 'done'; readonly snapshot: SnapshotFile }
-  | { readonly kind: 'failed'; readonly message: string };
+  | { readonly kind: 'failed'; readonly failure: LogFailure };
 
 export interface KeeperSettings extends Omit<CompactionOrder, 'position'> {
   /** Of the segments. */
@@ -83,8 +87,8 @@ export class DirectoryKeeper implements LogKeeper {
             resolve(report.snapshot);
             return;
           }
-          const { message } = report;
-          const refuse = (): void => reject(new Error(message));
+          const { failure } = report;
+          const refuse = (): void => reject(errorOf(failure));
           // On a full disk its next attempt needs the space of spare files more than the log does.
           this.#inTurn(() => removeAll(this.#disk, 'spare')).then(refuse, refuse);
         },

@@ -2,6 +2,7 @@
 import type { PreparedSegment } from '../../core/log/segments.ts';
 import type { SnapshotPosition } from '../../core/log/snapshot-format.ts';
 import type { SnapshotFile } from '../../core/log/snapshot-write.ts';
+import { errorOf, type LogFailure } from './damage.ts';
 import type { KeeperTask, LogKeeper } from './keeper.ts';
 
 export class RemoteKeeper implements LogKeeper {
@@ -27,8 +28,8 @@ export class RemoteKeeper implements LogKeeper {
     this.#asking.delete(id);
   }
 
-  undone(id: number, message: string): void {
-    this.#asking.get(id)?.reject(new Error(message));
+  undone(id: number, failure: LogFailure): void {
+    this.#asking.get(id)?.reject(errorOf(failure));
     this.#asking.delete(id);
   }
 

@@ -6,12 +6,10 @@ import { clearTimeout, setTimeout } from 'node:timers';
 import type { Engine } from '../../core/engine/engine.ts';
 import { Committer, type FsyncPolicy, type LogUpkeep } from '../../core/log/committer.ts';
 import { startOver } from '../../core/log/compaction.ts';
-import { isDiskFull } from '../../core/log/disk.ts';
 import { LogError, LogErrorCode } from '../../core/log/errors.ts';
-import { SEGMENT_HEADER_BYTES } from '../../core/log/format.ts';
 import { Log, type LogBatch, type LogSegment } from '../../core/log/log.ts';
 import { type Recovered, recover } from '../../core/log/recovery.ts';
-import { type PreparedSegment, prepareSegment } from '../../core/log/segments.ts';
+import { type PreparedSegment, prepareFirst } from '../../core/log/segments.ts';
 import type { FileWriter } from '../../transports/transport.ts';
 import { DirectoryDisk } from '../disk/directory.ts';
 import { RingCommitFile } from './commit-file.ts';
@@ -73,6 +71,8 @@ export class ShardLog implements LogUpkeep {
   /** The greatest index of a segment that was asked for. */
   #lastIndex: number;
   #isPreparing = false;
+  /** The last attempt to prepare a segment has failed. */
+  #lacksSegment = false;
   readonly #preparePauses: Pauses;
   readonly #compactor: Compactor;
   readonly #startOverPauses: Pauses;
@@ -126,7 +126,8 @@ export class ShardLog implements LogUpkeep {
     this.#preparePauses = new Pauses(surroundings.elapsed);
     this.#startOverPauses = new Pauses(surroundings.elapsed);
     const report = (line: string): void => this.#report(line);
-    this.#compactor = new Compactor(settings, { ...surroundings, report }, recovered);
+    const damaged = (error: Error): void => this.#damaged(error);
+    this.#compactor = new Compactor(settings, { ...surroundings, report, damaged }, recovered);
     this.#log = new Log(this.#open(segment), recovered.position, this.#disk.crc32);
     this.committer = new Committer(this.#log, settings.fsync);
     this.committer.upkeep = this;
@@ -211,31 +212,41 @@ export class ShardLog implements LogUpkeep {
     if (this.#isClosed || this.committer.failure !== undefined) return;
     if (this.#preparePauses.areOver) this.#prepareNext();
     // It waits for the next segment to be prepared, if this one has records.
-    if (this.#compactor.needsCut && this.#log.endSegment()) {
-      this.#compactor.cut({ ...this.#log.position, nextSegment: this.#log.segment.index });
+    if (this.#compactor.needsCut && (this.#log.endSegment() || this.#mustCutBefore)) {
+      this.#compactor.cut({ ...this.#log.segmentStart, nextSegment: this.#log.segment.index });
       this.committer.commit();
     }
     this.#compactor.run();
   }
 
+  /**
+   * Whether a snapshot can only end where the segment begins: there is no other to go on in, and maybe no space for one until the
+   * snapshot has taken the place of the segments before.
+   */
+  get #mustCutBefore(): boolean {
+    return this.#lacksSegment && this.#compactor.endedBytes > 0;
+  }
+
   #prepareNext(): void {
-    const log = this.#log;
-    if (this.#isPreparing || this.#isClosed || !log.needsSegment) return;
+    if (this.#isPreparing || this.#isClosed || !this.#log.needsSegment) return;
     this.#isPreparing = true;
     const index = ++this.#lastIndex;
     const opened = this.#surroundings.keeper.prepare(index).then((segment) => this.#open(segment));
     opened.then(
       (segment) => {
         this.#isPreparing = false;
-        if (this.#isClosed || log !== this.#log) {
+        this.#lacksSegment = false;
+        if (this.#isClosed) {
           segment.file.close();
           return;
         }
-        log.addSegment(segment);
+        // It is the log that it was prepared for: none is written anew meanwhile.
+        this.#log.addSegment(segment);
         this.#upkeep();
       },
       (error: Error) => {
         this.#isPreparing = false;
+        this.#lacksSegment = true;
         this.#lastIndex--;
         const pauseMs = this.#preparePauses.begin();
         this.#report(
@@ -247,6 +258,11 @@ export class ShardLog implements LogUpkeep {
 
   #report(line: string): void {
     if (!this.#isClosed) this.#surroundings.report(line);
+  }
+
+  /** A start would need what is damaged. As long as the engine has all of it, everything can be written anew. */
+  #damaged(error: Error): void {
+    if (!this.#isClosed) this.committer.fail(error);
   }
 
   #startOverLater(): void {
@@ -289,19 +305,6 @@ export class ShardLog implements LogUpkeep {
     } finally {
       unattend?.();
     }
-  }
-}
-
-/**
- * What the log goes on in. On a full disk a segment without room for records will do: what was stored can be read then, and writes
- * answer `LOG` until there is space.
- */
-async function prepareFirst(disk: DirectoryDisk, index: number, sizeBytes: number): Promise<PreparedSegment> {
-  try {
-    return await prepareSegment(disk, index, sizeBytes);
-  } catch (error) {
-    if (!isDiskFull(error)) throw error;
-    return prepareSegment(disk, index, SEGMENT_HEADER_BYTES);
   }
 }
 

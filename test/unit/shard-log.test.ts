@@ -1,14 +1,22 @@
 /** The log of a shard looks after its files, which are real: segments, and snapshots when it has grown. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import type { Engine } from '../../core/engine/engine.ts';
 import { createSwissEngine } from '../../core/engine/swiss.ts';
+import { RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES } from '../../core/log/format.ts';
+import { recover } from '../../core/log/recovery.ts';
+import type { SnapshotPosition } from '../../core/log/snapshot-format.ts';
 import { Op } from '../../core/protocol.ts';
 import { ALL_SLOTS } from '../../core/slots.ts';
+import { DirectoryDisk } from '../../runtime/disk/directory.ts';
+import { failureOf } from '../../runtime/log/damage.ts';
 import { DirectoryKeeper, type LogKeeper } from '../../runtime/log/keeper.ts';
+import { RemoteKeeper } from '../../runtime/log/remote-keeper.ts';
 import { ShardLog } from '../../runtime/log/shard-log.ts';
 import type { FileWriter } from '../../transports/transport.ts';
+import { dump } from '../support/engines.ts';
 import { request } from '../support/wire.ts';
 
 const SEGMENT_BYTES = 64 * 1024;
@@ -27,7 +35,7 @@ function temporaryDirectory(): string {
 }
 
 async function start(
-  around: (keeper: LogKeeper, directory: string) => Partial<LogKeeper> = () => ({}),
+  around: (keeper: DirectoryKeeper, directory: string) => Partial<LogKeeper> = () => ({}),
   elapsed: () => number = () => performance.now(),
   now: () => number = Date.now,
   directory = temporaryDirectory(),
@@ -364,3 +372,102 @@ test('the time goes on over a restart where it was, whatever the clock says, and
     expect.stringMatching(/^the time of the log in \S+ is 3612 s ahead of the system's clock: /),
   ]);
 });
+
+// The snapshot that would have made the space waited for the segment that had none.
+test('a log that can not go on in another segment is compacted up to where its own begins', async () => {
+  let isFull = true;
+  const cuts: SnapshotPosition[] = [];
+  const { directory, engine, log, lines, set, tick, snapshots, close } = await start((keeper) => ({
+    async prepare(index) {
+      if (index > 2 && isFull) throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+      return keeper.prepare(index);
+    },
+    async compact(position) {
+      cuts.push(position);
+      const snapshot = await keeper.compact(position);
+      isFull = false;
+      return snapshot;
+    },
+  }));
+  await expect
+    .poll(
+      () => {
+        set(SEGMENT_BYTES / 2);
+        tick();
+        return lines[0];
+      },
+      { timeout: 30_000 },
+    )
+    .toMatch(/no further segment could be prepared.*no space/);
+  while (Number(log.info().logFileBytes) <= MAX_LOG_BYTES) set(SEGMENT_BYTES / 2);
+  await snapshots(1);
+  expect(cuts).toMatchObject([{ nextSegment: 2 }]);
+  // Now there is space, and what was behind the cut goes into the next snapshot.
+  log.snapshot();
+  await snapshots(2);
+  expect(log.info().logFileBytes).toBe(0);
+  await close();
+  await expectWhole(directory, engine);
+});
+
+// It was found again and again, and the next start refused the directory.
+test.each([
+  ['on its thread', (keeper: DirectoryKeeper): LogKeeper => keeper],
+  ['in a thread of its own', remoteFrom],
+])('a log that a snapshot finds damaged is written anew, its shard %s', async (_, reach) => {
+  let isDamaged = false;
+  const { directory, engine, log, committer, lines, set, snapshots, close } = await start((keeper, path) => {
+    const reached = reach(keeper);
+    return {
+      prepare: (index) => reached.prepare(index),
+      async compact(position) {
+        if (!isDamaged) flipByte(join(path, '000000000001.log'), SEGMENT_HEADER_BYTES + RECORD_HEADER_BYTES + 20);
+        isDamaged = true;
+        return reached.compact(position);
+      },
+    };
+  });
+  set(100);
+  log.snapshot();
+  set(200);
+  await snapshots(1);
+  expect(lines).toEqual([
+    expect.stringMatching(/^the log in \S+ has failed \(\S+000000000001\.log at offset 4096: .*\): writes answer LOG/),
+    expect.stringMatching(/goes on/),
+  ]);
+  expect(committer.failure).toBeUndefined();
+  expect(readdirSync(directory)).not.toContain('000000000001.log');
+  set(300);
+  log.snapshot();
+  await snapshots(2);
+  await close();
+  await expectWhole(directory, engine);
+});
+
+/** A keeper whose tasks and answers are posted from thread to thread. */
+function remoteFrom(keeper: DirectoryKeeper): LogKeeper {
+  const remote = new RemoteKeeper((id, task) => {
+    keeper.do(structuredClone(task)).then(
+      (result) => remote.done(id, structuredClone(result)),
+      (error: unknown) => remote.undone(id, structuredClone(failureOf(error))),
+    );
+  });
+  return remote;
+}
+
+function flipByte(path: string, offset: number): void {
+  const bytes = readFileSync(path);
+  bytes[offset]! ^= 0xff;
+  writeFileSync(path, bytes);
+}
+
+/** What is in a directory, which is nobody's, is all that the engine has. */
+async function expectWhole(directory: string, engine: Engine): Promise<void> {
+  const recovered = createSwissEngine({ redo: true });
+  const { torn, damagedSnapshot } = await recover(new DirectoryDisk(directory), recovered);
+  expect({ torn, damagedSnapshot }).toEqual({ torn: undefined, damagedSnapshot: undefined });
+  // Nobody took the replies of the turns.
+  engine.clearOutput();
+  const nowMs = Math.max(engine.redoTimeMs, recovered.redoTimeMs);
+  expect(dump(recovered, nowMs)).toEqual(dump(engine, nowMs));
+}
