@@ -26,6 +26,8 @@ const ATTEMPTS_MAX = 10;
 interface Holder {
   readonly pid: number;
   readonly host: string;
+  /** What the system has once drawn for the machine; empty where it has not. */
+  readonly machine: string;
   /** Of the run of the machine, and of the container; empty where the system has none. */
   readonly boot: string;
   readonly namespace: string;
@@ -150,9 +152,8 @@ async function goneHolder(directory: string, path: string, text: string): Promis
   const own = await describeProcess();
   const isGone = await isHolderGone(directory, own, claim);
   if (isGone === undefined) {
-    const where = host === own.host ? 'in another container' : `on ${host}`;
     throw new DirectoryLockedError(
-      `${directory} is in use by process ${pid} ${where}, or was: remove ${path} if that server is gone`,
+      `${directory} is in use by process ${pid} ${whereabouts(own, claim)}, or was: remove ${path} if that server is gone`,
       pid,
     );
   }
@@ -171,7 +172,13 @@ async function isHolderGone(directory: string, own: Holder, claim: Claim): Promi
   // In a container beside this one, of which the kernel would know.
   if (isSameRun(own, claim)) return isThere === false ? true : undefined;
   // The machine has been started anew, or it is another one.
-  return own.host === claim.host ? true : undefined;
+  return isSameMachine(own, claim) ? true : undefined;
+}
+
+/** Where a process is that can't be seen from here. */
+function whereabouts(own: Holder, holder: Holder): string {
+  if (own.host !== holder.host) return `on ${holder.host}`;
+  return isSameRun(own, holder) ? 'in another container' : `on another machine that is called ${holder.host}, too`;
 }
 
 /** Whether what a process id means to `own` is what it means to the holder. */
@@ -181,7 +188,16 @@ function isSeenBy(own: Holder, holder: Holder): boolean {
 
 /** Whether both are processes of one kernel. Where the run of the machine has no name, the machine's has to do. */
 function isSameRun(own: Holder, holder: Holder): boolean {
-  return own.boot === holder.boot && (own.boot !== '' || own.host === holder.host);
+  return own.boot === holder.boot && (own.boot !== '' || isSameMachine(own, holder));
+}
+
+/**
+ * Whether both are processes of one machine, in whichever run of it. Of two that share a file system and are called alike their ids
+ * differ; many containers have none, and then the name has to do, or none could be started again after a loss of power.
+ */
+function isSameMachine(own: Holder, holder: Holder): boolean {
+  const haveIds = own.machine !== '' && holder.machine !== '';
+  return own.host === holder.host && (!haveIds || own.machine === holder.machine);
 }
 
 async function isRunning({ pid, started }: Holder): Promise<boolean> {
@@ -191,8 +207,8 @@ async function isRunning({ pid, started }: Holder): Promise<boolean> {
 function parseClaim(text: string): Claim | undefined {
   try {
     const claim = JSON.parse(text) as Partial<Record<keyof Claim, unknown>> | null;
-    const { pid, host, boot, namespace, started, token } = claim ?? {};
-    const areTexts = [host, boot, namespace, started, token].every((value) => typeof value === 'string');
+    const { pid, host, machine, boot, namespace, started, token } = claim ?? {};
+    const areTexts = [host, machine, boot, namespace, started, token].every((value) => typeof value === 'string');
     // The token becomes part of a path.
     const isRight = areTexts && /^[0-9a-f]*$/.test(token as string) && Number.isInteger(pid) && (pid as number) > 0;
     return isRight ? (claim as unknown as Claim) : undefined;
@@ -214,10 +230,18 @@ async function describeProcess(): Promise<Holder> {
   return {
     pid: process.pid,
     host: hostname(),
+    machine: await machineId(),
     boot: (await readText('/proc/sys/kernel/random/boot_id'))?.trim() ?? '',
     namespace: await readlink('/proc/self/ns/pid').catch(() => ''),
     started: await startOf(process.pid),
   };
+}
+
+/** The id of the machine, which it keeps over its starts; see machine-id(5). */
+async function machineId(): Promise<string> {
+  const text = (await readText('/etc/machine-id').catch(() => undefined))?.trim() ?? '';
+  // Before the first start of a system is through, it may hold something else.
+  return /^[0-9a-f]{32}$/.test(text) ? text : '';
 }
 
 /** When a process started, in clock ticks since the machine did; empty where there is no `/proc`. */

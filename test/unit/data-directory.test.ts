@@ -163,6 +163,24 @@ test('the lock of another machine is left alone, and so is what is none', async 
   await expect(lockDirectory(directory)).rejects.toThrow('no lock of ringkv');
 });
 
+// Two on one file system took the directory from each other.
+test('the lock of another machine that has the same name is left alone, but not that of an earlier run of this one', async ({
+  skip,
+}) => {
+  const machine = (await readFile('/etc/machine-id', 'utf8').catch(() => '')).trim();
+  if (!/^[0-9a-f]{32}$/.test(machine)) skip('this machine has no id');
+  const other = machine.replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
+  await writeFile(join(directory, 'lock'), holder({ machine: other, boot: 'other' }));
+  await expect(lockDirectory(directory)).rejects.toThrow(
+    `in use by process 1 on another machine that is called ${hostname()}, too, or was: remove ${join(directory, 'lock')}`,
+  );
+  for (const own of [machine, '']) {
+    await writeFile(join(directory, 'lock'), holder({ machine: own, boot: 'other' }));
+    await (await lockDirectory(directory)).release();
+  }
+});
+
 function holder(fields: Record<string, unknown>): string {
-  return JSON.stringify({ pid: 1, host: hostname(), boot: '', namespace: '', started: '', token: '', ...fields });
+  const none = { machine: '', boot: '', namespace: '', started: '', token: '' };
+  return JSON.stringify({ pid: 1, host: hostname(), ...none, ...fields });
 }
