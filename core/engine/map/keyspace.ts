@@ -20,6 +20,9 @@ export interface ScanKey {
 /** What a key is thought to cost beyond its bytes and those of its value: an entry of the `Map` and two objects. */
 const ENTRY_BYTES = 64;
 
+/** A step of SCAN ends behind so many bytes of keys, so that they fit into a reply. */
+const SCAN_BYTES = 1024 * 1024;
+
 /** Keys are byte strings: one UTF-16 unit for each byte. */
 export class Keyspace {
   /** The latest time seen. Unit: milliseconds since 1970. */
@@ -130,15 +133,14 @@ export class Keyspace {
   }
 
   /**
-   * Looks at `count` keys, and as many more as share the last one's hash, from the first whose hash is at least
-   * `cursor`. Returns the live ones that start with `prefix`, and the cursor at which to go on, 0 at the end: since keys
-   * of one hash are never parted, no other cursor is 0.
+   * Looks at `count` keys, or at fewer if those are long, and at as many more as share the last one's hash, from the first
+   * whose hash is at least `cursor`. Returns the live ones that start with `prefix`, and the cursor at which to go on, 0 at
+   * the end: since keys of one hash are never parted, no other cursor is 0.
    */
   scan(cursor: number, count: number, prefix: string): { keys: string[]; next: number } {
     const order = this.#keysByHash();
     const start = lowerBound(order, cursor);
-    let end = start;
-    while (end < order.length && (end - start < count || order[end]!.hash === order[end - 1]!.hash)) end++;
+    const end = pageEnd(order, start, count);
     const keys: string[] = [];
     for (let i = start; i < end; i++) {
       const { key } = order[i]!;
@@ -191,6 +193,18 @@ function fnv1a(key: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
   return hash >>> 0;
+}
+
+/** Where the step ends that begins at `start`: behind so many keys, or so many bytes of them, but never within a hash. */
+function pageEnd(order: readonly ScanKey[], start: number, count: number): number {
+  let end = start;
+  let bytes = 0;
+  const isFull = (): boolean => end - start >= count || bytes >= SCAN_BYTES;
+  while (end < order.length && (!isFull() || order[end]!.hash === order[end - 1]!.hash)) {
+    bytes += order[end]!.key.length;
+    end++;
+  }
+  return end;
 }
 
 /** The first index whose hash is at least `hash`. */

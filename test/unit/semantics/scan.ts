@@ -56,6 +56,26 @@ export function scanSemantics(create: EngineFactory): void {
       expect(inHex(stayed).filter((key) => !found.has(key))).toEqual([]);
     });
 
+    test('a step over long keys ends after about a megabyte of them', () => {
+      const engine = create();
+      // Together they are more than a reply may hold.
+      const longKeys = 1200;
+      const key = new Uint8Array(60_000);
+      for (let i = 0; i < longKeys; i++) {
+        new DataView(key.buffer).setUint32(0, i);
+        results(engine, [encode([SET, key, 1])], 0);
+      }
+      const found = new Set<number>();
+      let cursor = 0n;
+      do {
+        const page = readScan(results(engine, [encode([SCAN, Number(cursor), 10_000])], 0)[0]!);
+        expect(page.keys.length).toBeLessThan(40);
+        for (const name of page.keys) found.add(Number.parseInt(name.slice(0, 8), 16));
+        cursor = page.next;
+      } while (cursor !== 0n);
+      expect(found.size).toBe(longKeys);
+    });
+
     test('only live keys are given and counted', () => {
       const engine = filled();
       results(
