@@ -31,7 +31,7 @@ export interface EngineLimits {
   readonly keyBytesMax: number;
   /** Longest value that can be set; a longer one answers SIZE. Unit: bytes. */
   readonly valueBytesMax: number;
-  /** Deepest nesting of a value, from 0; a payload with a deeper one answers FRAME. */
+  /** Deepest nesting of a value, 1 or more, where a scalar is 0 deep; a payload with a deeper one answers FRAME. */
   readonly depthMax: number;
   /** Most operations in one payload; one with more answers FRAME. */
   readonly operationsMax: number;
@@ -170,7 +170,10 @@ export interface Engine {
    * gives the state after. Empty when nothing changed. A view on `memory`, valid until the next call.
    */
   redo(): Uint8Array;
-  /** The latest time that `execute` or `sweep` was given: that of the last `execute`. Unit: milliseconds since 1970. */
+  /**
+   * The latest time that the engine was given. Read right after an `execute`, it is the time at which that took place, which
+   * may be later than the one that it was given. Unit: milliseconds since 1970.
+   */
   readonly redoTimeMs: number;
   /**
    * Removes expired keys within a budget: removing one costs one unit, and so does a step towards finding more. Returns the

@@ -91,7 +91,7 @@ export class MissingSegmentError extends LogError {
   readonly code = LogErrorCode.MISSING_SEGMENT;
 }
 
-/** Not the fault of the file: an engine with a lower memory limit than the one that wrote it, as a rule. */
+/** Not the fault of the file, as a rule: the machine has less memory for the engine than the one that wrote it. */
 export class ReplayError extends LogError {
   override readonly name = 'ReplayError';
   readonly code = LogErrorCode.REPLAY;
