@@ -70,7 +70,7 @@ test.each([
   const large = 'x'.repeat(12 * MiB);
   for (let i = 0; i < 6; i++) results(engine, [encode([Op.SET, `large ${i}`, large, 1000])], 0);
   for (let i = 0; i < 6; i++) {
-    results(engine, [encode([Op.SET, `stays ${i}`, 'x'.repeat(300 * 1024)])], 0);
+    results(engine, [encode([Op.SET, `stays ${i}`, 'x'.repeat(1000)])], 0);
     results(engine, [encode([Op.SET, `error ${i}`, MEMORY_LIMIT, 1000])], 0);
   }
   const { disk } = new SimulatedMachine(new Random(1));
