@@ -1,4 +1,5 @@
 /** The cells of a report as a table for a terminal: a row for each, its intervals below. */
+import { clientMark } from './clients.ts';
 import type { ReportCell } from './report.ts';
 import { BEST_MARK, type Cell, type Column, formatInterval, renderTable } from './table.ts';
 
@@ -15,22 +16,26 @@ export interface FigureColumn extends Column {
 }
 
 export interface CellsTable {
-  /** The name of a row. */
+  /** The name of a row. Where the cells have several clients, each row names its own behind it. */
   readonly label: (cell: ReportCell) => string;
   readonly columns: readonly FigureColumn[];
   readonly cells: readonly ReportCell[];
   /** Which cells are compared with each other for the best of a column; default: all of them but the controls. */
   readonly compared?: (cell: ReportCell) => boolean;
+  /** Which rows name their clients; default: all. */
+  readonly namesClient?: (cell: ReportCell) => boolean;
 }
 
 /** The table, with a bar before the first column whose cells are compared. */
-export function renderCells({ label, columns, cells, compared = isNoControl }: CellsTable): string {
+export function renderCells(table: CellsTable): string {
+  const { label, columns, cells, compared = isNoControl, namesClient = () => true } = table;
+  const clientOf = clientMark(cells);
   return renderTable(
     [{ title: '' }, ...columns],
     cells.flatMap((cell) => {
       const medians = columns.map((column) => medianCell(cell, column, compared(cell)));
       const intervals = columns.map((column) => ({ text: intervalText(cell, column) }));
-      const row = [{ text: label(cell) }, ...medians];
+      const row = [{ text: `${label(cell)}${namesClient(cell) ? clientOf(cell) : ''}` }, ...medians];
       return intervals.some(({ text }) => text !== '') ? [row, [{ text: '' }, ...intervals]] : [row];
     }),
   );

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { LatencyHistogram, mergedPercentiles } from '../../bench/load/latency.ts';
 import { Random } from '../../bench/load/random.ts';
+import { renderCells } from '../../bench/results/cells-table.ts';
 import { studentQuantile, summarize, summarizeFigures } from '../../bench/results/statistics.ts';
 import { formatInterval, formatMicros, formatNumber, renderTable } from '../../bench/results/table.ts';
 
@@ -138,6 +139,22 @@ describe('tables', () => {
       [{ text: 'b' }, { text: '1', value: 1 }],
     ];
     expect(renderTable(columns, equal).match(/1\*/g)).toHaveLength(2);
+  });
+
+  test('name the client of each row where there are several', () => {
+    const cell = (transport: string, clientTransport: string) => ({
+      dimensions: { transport, runtime: 'bun', clientTransport, clientRuntime: 'bun' },
+      figures: {},
+    });
+    const rows = (...cells: readonly ReturnType<typeof cell>[]): readonly string[] =>
+      renderCells({ label: ({ dimensions }) => `${dimensions.transport}`, columns: [], cells })
+        .trim()
+        .split('\n');
+    expect(rows(cell('node', 'uring'), cell('bun', 'uring'))).toEqual(['node', 'bun']);
+    expect(rows(cell('node', 'uring'), cell('bun-ws', 'bun-ws'))).toEqual([
+      'node < uring on bun',
+      'bun-ws < bun-ws on bun',
+    ]);
   });
 
   test('draw bars from 0 to the greatest of a column', () => {

@@ -22,6 +22,8 @@ export function formatDirect({ cells }: Report, flags: DirectFlags): string {
         ],
         cells: shown,
         compared: ({ dimensions }) => dimensions.store === 'direct',
+        // Each runtime's own.
+        namesClient: () => false,
       });
       return [`\n${titleOf(operation)}\n${table}`];
     }),

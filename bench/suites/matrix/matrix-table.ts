@@ -1,5 +1,6 @@
 /** The suite `matrix` for people: a table for each batch size, number of connections and client, a row per cell. */
 import { explainCells, type FigureColumn, renderCells } from '../../results/cells-table.ts';
+import { clientLabel } from '../../results/clients.ts';
 import type { ReportCell } from '../../results/report.ts';
 import { formatNumber } from '../../results/table.ts';
 import { CONTROL_MARK, cellLabel } from '../../servers/cell.ts';
@@ -68,9 +69,8 @@ function formatGroup(cells: readonly ReportCell[], shown: readonly FigureColumn[
     figure: (cell) => addedMicrosPerOp(cell, cells),
     format: formatNumber,
   };
-  const several = new Set(cells.map(clientLabel)).size > 1;
   return renderCells({
-    label: (cell) => `${serverLabel(cell)}${several ? ` < ${clientLabel(cell)}` : ''}`,
+    label: serverLabel,
     columns: controls ? [...shown, added] : shown,
     cells,
   });
@@ -92,10 +92,6 @@ function rowLabel(cell: ReportCell): string {
 function serverLabel({ dimensions }: ReportCell): string {
   const { transport, runtime, control } = dimensions;
   return `${control === true ? CONTROL_MARK : ''}${cellLabel(transport!, runtime!)}`;
-}
-
-function clientLabel({ dimensions }: ReportCell): string {
-  return cellLabel(dimensions.clientTransport!, dimensions.clientRuntime!);
 }
 
 /** Microseconds without a unit: whole ones, unless there are few. */

@@ -12,6 +12,7 @@ import { type ChosenClient, chooseClient, type GeneratorFlags } from '../../load
 import { loadDimensions, planLoad } from '../../load/client-load.ts';
 import { whyNoLoopback } from '../../load/loopback.ts';
 import { cellValue, explainCells, type FigureColumn, renderCells } from '../../results/cells-table.ts';
+import { clientMark } from '../../results/clients.ts';
 import type { Dimensions, Measured, Report, ReportCell } from '../../results/report.ts';
 import { runSuite, type Step } from '../../results/run.ts';
 import { formatMicros, formatNumber } from '../../results/table.ts';
@@ -238,6 +239,8 @@ const columns: readonly FigureColumn[] = [
 
 function formatScale({ cells, workload }: ScaleReport, flags: ScaleFlags, cores: number): string {
   const { connections, depth, keys, valueSize, batch, rounds, seconds } = flags;
+  const clientOf = clientMark(cells);
+  const titleOf = (cell: ReportCell): string => `${serverLabel(cell)}${clientOf(cell)}`;
   const titles = [...new Set(cells.map(titleOf))];
   return [
     `YCSB-B in batches of ${batch}, ${keys} keys in each server, values of ${valueSize} bytes, ${connections} connections in all with `,
@@ -254,7 +257,7 @@ function formatScale({ cells, workload }: ScaleReport, flags: ScaleFlags, cores:
   ].join('');
 }
 
-function titleOf({ dimensions: { transport, runtime } }: ReportCell): string {
+function serverLabel({ dimensions: { transport, runtime } }: ReportCell): string {
   return cellLabel(transport!, runtime!);
 }
 

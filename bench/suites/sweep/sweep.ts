@@ -11,6 +11,7 @@ import { type ChosenClient, chooseClient } from '../../load/choose-generator.ts'
 import { WARMUP_SHARE } from '../../load/plan.ts';
 import { whyTooLarge } from '../../load/store-sizes.ts';
 import { explainCells, renderCells } from '../../results/cells-table.ts';
+import { clientMark } from '../../results/clients.ts';
 import { type Curve, curveOf, curvesOf, formatGrowth } from '../../results/growth.ts';
 import { loadColumns } from '../../results/load-table.ts';
 import type { Dimensions, Measured, Report, ReportCell } from '../../results/report.ts';
@@ -192,6 +193,8 @@ function formatSweep({ cells, growth }: Report & SweepOwn, flags: SweepFlags): s
   const { dimension } = swept[over];
   const fixed = { keys, 'value size': valueSize, connections, batch, shards };
   const others = Object.entries(fixed).filter(([name]) => name.replace(' ', '-') !== over);
+  const clientOf = clientMark(cells);
+  const labelOf = (cell: ReportCell): string => `${serverLabel(cell)}${clientOf(cell)}`;
   const labels = [...new Set(cells.map(labelOf))];
   return [
     `YCSB-B over ${over}; ${others.map(([name, value]) => `${name} ${value}`).join(', ')}; ${rounds} × ${seconds} s\n`,
@@ -204,7 +207,7 @@ function formatSweep({ cells, growth }: Report & SweepOwn, flags: SweepFlags): s
   ].join('');
 }
 
-function labelOf({ dimensions }: ReportCell): string {
+function serverLabel({ dimensions }: ReportCell): string {
   return cellLabel(dimensions.transport!, dimensions.runtime!);
 }
 

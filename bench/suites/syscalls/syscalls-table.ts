@@ -48,7 +48,7 @@ function clientTables(cells: readonly ReportCell[]): readonly string[] {
       const { clientTransport, clientRuntime } = cell.dimensions;
       return `${cellLabel(clientTransport!, clientRuntime!)} > ${serverLabel(cell)}`;
     };
-    return `\nthe client, ${title}\n${renderCells({ label, columns, cells: group })}`;
+    return `\nthe client, ${title}\n${renderCells({ label, columns, cells: group, namesClient: () => false })}`;
   });
 }
 

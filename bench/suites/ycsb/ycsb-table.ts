@@ -41,6 +41,7 @@ export function formatYcsb({ cells, drawn }: YcsbReport, flags: YcsbFlags): stri
         columns: workload === 'F' && flags.writeBack === 'cas' ? [...columns, lostColumn] : columns,
         cells: shown,
         compared: isOfAll,
+        namesClient: isOfAll,
       });
       return `\n${title(workload, flags, workload === null ? undefined : drawn[workload])}\n${table}`;
     }),
