@@ -22,7 +22,7 @@ export function rateAnswers({ cells }: Report): readonly Answer[] {
       ({ figures, notes }) => notes?.limit === undefined && figures.p99Micros!.median < P99_MICROS_MAX,
     );
     const best = ranked(kept, 'opsPerSecond')[0];
-    return best === undefined ? [] : [{ name, best }];
+    return best === undefined ? [] : [{ name, best: bounded(best, own) }];
   });
   if (highest.length === 0) return [];
   const sorted = highest.sort((a, b) => b.best.figures.opsPerSecond!.median - a.best.figures.opsPerSecond!.median);
@@ -35,6 +35,13 @@ export function rateAnswers({ cells }: Report): readonly Answer[] {
       ],
     },
   ];
+}
+
+/** Where the generator was the limit at the next rate above, the rate is a lower bound of what the server is good for. */
+function bounded(best: ReportCell, own: readonly ReportCell[]): ReportCell {
+  const next = valuesOf(own, 'rate').find((rate) => Number(rate) > best.dimensions.rate!);
+  const isBound = next !== undefined && where(own, { rate: Number(next) })[0]!.notes?.limit === 'generator';
+  return isBound ? { ...best, generatorLimited: true } : best;
 }
 
 /** The best of ours beside each of the others, by CPU time, at each batch that both have. */

@@ -9,6 +9,12 @@ import type { Table, TableCell } from '../model.ts';
 /** Stands before a figure that the load generator limited, as in the terminal. */
 const BOUND_MARK = '≥';
 
+/** What the suite `rate` concludes of a rate that was not reached, in words. */
+const LIMITS: Readonly<Record<string, string>> = {
+  server: 'the server was saturated',
+  generator: 'the load generator was the limit, not the server',
+};
+
 /** What every chart has. */
 export interface Head {
   readonly id: string;
@@ -63,7 +69,8 @@ export function detailOf(cell: ReportCell, figure: string, names: readonly Dimen
   const summary = cell.figures[figure]!;
   const range = summary.low < summary.high ? `\n95 % interval ${rangeText(summary, unit)}` : '';
   const value = boundOf(cell, figure) + formatValue(summary.median, unit);
-  return `${describe(cell.dimensions, names)}\n${title}: ${value}${range}`;
+  const limit = cell.notes?.limit === undefined ? '' : `\n${LIMITS[cell.notes.limit] ?? cell.notes.limit}`;
+  return `${describe(cell.dimensions, names)}\n${title}: ${value}${range}${limit}`;
 }
 
 /** Throughput that the load generator limited is a lower bound. */

@@ -1,5 +1,6 @@
 /** The suite `rate` for people: the curve of each cell, a row per rate, and what all of them come to. */
 import { BOUND_MARK, cellValue, type FigureColumn, renderCells } from '../../results/cells-table.ts';
+import { clientMark } from '../../results/clients.ts';
 import type { ReportCell } from '../../results/report.ts';
 import { BEST_MARK, formatMicros, formatNumber } from '../../results/table.ts';
 import { cellLabel } from '../../servers/cell.ts';
@@ -17,16 +18,19 @@ const curveColumns: readonly FigureColumn[] = [
   { title: 'cores', figure: 'serverCores', format: formatNumber },
 ];
 
-/** Stands behind a rate that was not reached. */
+/** Stands behind a rate that was not reached, and behind a server for whose highest rate the generator may be to blame. */
 const LIMITS: Readonly<Record<string, string>> = { server: ' saturated', generator: ' generator' };
 
 export function formatRate({ cells, workload }: RateReport, flags: RateFlags): string {
   const { connections, depth, keys, valueSize, rounds, seconds, limitMs } = flags;
   const rated = cells.filter(({ dimensions }) => dimensions.phase !== HIGHEST_PHASE);
+  const clientOf = clientMark(rated);
+  const curveTitle = (cell: ReportCell): string =>
+    `batch ${cell.dimensions.batch}, ${serverLabel(cell)}${clientOf(cell)}`;
   const curves = [...new Set(rated.map(curveTitle))];
   return [
     `YCSB-B, ${keys} keys, values of ${valueSize} bytes, ${connections} connections, at most ${depth} frames in flight on each; `,
-    `workload ${workload}\n${rounds} round${rounds === 1 ? '' : 's'} of ${seconds} s for each rate\n`,
+    `workload ${workload}\n${rounds} round${rounds === 1 ? '' : 's'}, ${seconds} s at each of its rates\n`,
     ...curves.map((title) => {
       const same = rated.filter((cell) => curveTitle(cell) === title);
       return `\n${title}\n${renderCells({ label: rateLabel, columns: curveColumns, cells: same })}`;
@@ -35,19 +39,25 @@ export function formatRate({ cells, workload }: RateReport, flags: RateFlags): s
     '\nRates are of all connections together. Latency counts from the time a frame was due, in the closed loop from its being sent; ',
     'late: how long\nafter that the generator found it due. saturated: less than ',
     `${SATURATED_SHARE * 100} % of what was due was answered, so latency is that of a queue that grows.\n`,
-    'generator: its lateness is more than half of the latency, which says nothing of the server then.\n',
+    'generator: its lateness is more than half of the latency, which says nothing of the server then; behind a highest rate: so it was at\n',
+    'the next rate above, and the server may be good for more.\n',
     `${BEST_MARK} best of its column. ${BOUND_MARK} The generator had no CPU left.\n`,
     ...(rounds > 1 ? ['Medians over the rounds, below each its 95 % interval; percentiles are of all rounds.\n'] : []),
   ].join('');
 }
 
-function curveTitle({ dimensions: { batch, transport, runtime } }: ReportCell): string {
-  return `batch ${batch}, ${cellLabel(transport!, runtime!)}`;
+function serverLabel({ dimensions: { transport, runtime } }: ReportCell): string {
+  return cellLabel(transport!, runtime!);
 }
 
-function rateLabel({ dimensions: { rate }, notes }: ReportCell): string {
+function rateLabel(cell: ReportCell): string {
+  const { rate } = cell.dimensions;
   if (rate === null || rate === undefined) return 'closed loop';
-  return `${formatNumber(rate)}/s${LIMITS[notes?.limit ?? ''] ?? ''}`;
+  return `${formatNumber(rate)}/s${limitMark(cell)}`;
+}
+
+function limitMark({ notes }: ReportCell): string {
+  return LIMITS[notes?.limit ?? ''] ?? '';
 }
 
 function formatHighest(cells: readonly ReportCell[], batch: number, limitMs: number): string {
@@ -66,7 +76,7 @@ function formatHighest(cells: readonly ReportCell[], batch: number, limitMs: num
     { title: 'closed loop', figure: closed, best: 'highest', format: formatNumber },
   ];
   const table = renderCells({
-    label: ({ dimensions: { transport, runtime } }) => cellLabel(transport!, runtime!),
+    label: (cell) => `${serverLabel(cell)}${limitMark(cell)}`,
     columns,
     cells: same.filter(({ dimensions }) => dimensions.phase === HIGHEST_PHASE),
   });

@@ -89,7 +89,7 @@ export async function rate({ flags, json, context, signal }: RateOptions): Promi
       workload = result.workload;
       return result.measured;
     },
-    conclude: (cells) => orderCells(cells, flags, subjects).map(concludeCell),
+    conclude: (cells) => concludeRates(orderCells(cells, flags, subjects)),
     own: () => ({ workload }),
     format: (report) => formatRate(report, flags),
     json,
@@ -176,8 +176,27 @@ function orderCells(
   });
 }
 
+/** Whose fault it is where a rate was not reached, and that no higher one was found. */
+export function concludeRates(cells: readonly ReportCell[]): readonly ReportCell[] {
+  const rated = cells.map(concludeRate);
+  return rated.map((cell) => (cell.dimensions.phase === HIGHEST_PHASE ? concludeHighest(cell, rated) : cell));
+}
+
+/** Where the generator was the limit at the next rate above, the server may be good for more than the highest that was found. */
+function concludeHighest(cell: ReportCell, rated: readonly ReportCell[]): ReportCell {
+  const { runtime, transport, batch } = cell.dimensions;
+  const highest = cellValue(cell, 'highestOpsPerSecond')!;
+  const [next] = rated
+    .filter(({ dimensions }) => {
+      const same = dimensions.runtime === runtime && dimensions.transport === transport && dimensions.batch === batch;
+      return same && (dimensions.rate ?? 0) > highest;
+    })
+    .sort((a, b) => a.dimensions.rate! - b.dimensions.rate!);
+  return next?.notes?.limit === 'generator' ? { ...cell, generatorLimited: true, notes: { limit: 'generator' } } : cell;
+}
+
 /** Whether the rate was reached, and whose fault it is if not. */
-function concludeCell(cell: ReportCell): ReportCell {
+function concludeRate(cell: ReportCell): ReportCell {
   const { rate, batch, connections } = cell.dimensions;
   if (rate === undefined || rate === null) return cell;
   const value = (name: string): number => cellValue(cell, name)!;
