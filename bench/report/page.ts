@@ -93,7 +93,7 @@ function sectionHtml({ id, title, about, charts, notes, skipped, table }: Sectio
 <p class="about">${about}</p>
 ${charts.map(chartHtml)}
 ${notes.length === 0 ? '' : list(notes)}
-<details><summary>All figures of all cells, medians</summary>${tableHtml(table)}</details>
+<details><summary>All figures of all cells</summary>${tableHtml(table)}</details>
 ${skipped.length === 0 ? '' : html`<details><summary>Not measured, and why: ${skipped.length}</summary>${list(skipped)}</details>`}
 </section>
 `;

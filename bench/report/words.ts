@@ -2,7 +2,7 @@
 import { ROUNDS_MIN } from '../results/compare.ts';
 import type { ReportCell } from '../results/report.ts';
 import { type DimensionName, varying } from './cells.ts';
-import { type Compare, ranked } from './comparison.ts';
+import { type Compare, type Difference, ranked } from './comparison.ts';
 import { describe, kindOf } from './figures.ts';
 import { formatValue } from './format.ts';
 
@@ -65,19 +65,19 @@ export function standing(cells: readonly ReportCell[], options: Standing): strin
   const superlative = kindOf(figure).best === 'highest' ? 'most' : 'least';
   const compared = rest.map((cell) => ({ cell, ...compare(best, cell, figure) }));
   const same = compared.filter(({ verdict }) => verdict === 'no difference');
-  const others = compared.filter(({ verdict }) => verdict !== 'no difference');
-  const of = `of ${cells.length} ${kind}`;
-  if (others.length === 0) {
-    return `${where}, there is no difference between ${list(cells.map(naming))}: ${naming(best)} ${says(amount(best, figure))}.`;
-  }
-  const [next, last] = [others[0]!, others.at(-1)!];
+  const different = compared.filter(({ verdict }) => verdict !== 'no difference');
+  // By the medians it is behind, by most of the rounds ahead.
+  const isTurned = ({ ratio }: Difference): boolean => (superlative === 'least' ? ratio < 1 : ratio > 1);
+  const [turned, others] = [different.filter(isTurned), different.filter((one) => !isTurned(one))];
   const behind = (one: (typeof others)[number]): string =>
     `${times(one.ratio)} ${superlative === 'least' ? 'less' : 'more'} than ${naming(one.cell)} (${amount(one.cell, figure)})`;
-  const far = last === next ? behind(next) : `${behind(next)} and ${behind(last)}`;
-  const tie =
-    same.length === 0 ? '' : ` Between it and ${list(same.map(({ cell }) => naming(cell)))} there is no difference.`;
-  const unsure = others.some(({ verdict }) => verdict === 'too few rounds') ? UNSURE : '';
-  return same.length === 0 ? `${lead}, the ${superlative} ${of}: ${far}.${unsure}` : `${lead}, ${far}.${tie}${unsure}`;
+  const far = [...new Set([...others.slice(0, 1), ...others.slice(-1)])].map(behind).join(' and ');
+  const tie = (ones: typeof compared, what: string): string =>
+    ones.length === 0 ? '' : ` Between it and ${list(ones.map(({ cell }) => naming(cell)))} ${what}.`;
+  const ties = tie(same, 'there is no difference') + tie(turned, 'no order can be told');
+  const unsure = different.some(({ verdict }) => verdict === 'too few rounds') ? UNSURE : '';
+  if (ties === '') return `${lead}, the ${superlative} of ${cells.length} ${kind}: ${far}.${unsure}`;
+  return `${lead}${far === '' ? '' : `, ${far}`}.${ties}${unsure}`;
 }
 
 /** Follows what is said of cells of which there are too few rounds. */

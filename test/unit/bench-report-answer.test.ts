@@ -58,11 +58,32 @@ describe('matrix', () => {
     ]);
   });
 
-  test('when nothing differs, nobody is named as best', () => {
+  test('when nothing differs, nobody is said to need the least', () => {
     const report = reportOf('matrix', [cell(uringBun, 1, around(6)), cell(nodeNode, 1, around(6.1))]);
     expect(sentencesOf(report)['Which backend']).toEqual([
-      'On this machine, at batch 1, there is no difference between uring on Bun and node on Node: uring on Bun needs ' +
-        '6.02 µs of server CPU per operation.',
+      'On this machine, at batch 1, uring on Bun needs 6.02 µs of server CPU per operation. Between it and node on Node ' +
+        'there is no difference.',
+    ]);
+  });
+
+  test('those that do not differ from the best are not said to be like each other', () => {
+    const report = reportOf('matrix', [
+      cell(uringBun, 1, around(6)),
+      cell(bunBun, 1, around(6.1)),
+      cell(nodeNode, 1, around(6.2)),
+    ]);
+    expect(sentencesOf(report)['Which backend']![0]).toBe(
+      'On this machine, at batch 1, uring on Bun needs 6.02 µs of server CPU per operation. Between it and bun on Bun and ' +
+        'node on Node there is no difference.',
+    );
+  });
+
+  test('no order is told where the rounds say another than the medians', () => {
+    // The medians are 6 and 7, and in two of three rounds the second needs less.
+    const report = reportOf('matrix', [cell(uringBun, 1, [6, 5, 9]), cell(nodeNode, 1, [7, 4, 8])]);
+    expect(sentencesOf(report)['Which backend']).toEqual([
+      'On this machine, at batch 1, uring on Bun needs 6.00 µs of server CPU per operation. Between it and node on Node no ' +
+        'order can be told. With fewer than 5 rounds it may be noise.',
     ]);
   });
 
@@ -216,6 +237,18 @@ describe('the other suites', () => {
     ]);
     expect(sentencesOf(report)['How much']).toEqual([
       'The highest rates that were measured with p99 below 1 ms, in operations per second: 201 k (uring on Bun) and 100 k (bun on Bun).',
+    ]);
+  });
+
+  test('a rate above which the generator was the limit is a bound', () => {
+    const made = (rate: number, p99Micros: number, notes: Record<string, string> = {}): Made => ({
+      dimensions: { ...uringBun, rate },
+      figures: { opsPerSecond: around(rate), p99Micros: around(p99Micros) },
+      notes,
+    });
+    const report = reportOf('rate', [made(100_000, 300), made(200_000, 4000, { limit: 'generator' })]);
+    expect(sentencesOf(report)['How much']).toEqual([
+      'The highest rates that were measured with p99 below 1 ms, in operations per second: at least 100 k (uring on Bun).',
     ]);
   });
 

@@ -87,6 +87,53 @@ describe('sections', () => {
     expect(numbersIn(table.rows).sort()).toEqual(all.sort());
   });
 
+  test('who is reached by another client than most is named, unless the names of the cells tell it', () => {
+    const { notes } = sectionOf(matrix);
+    expect(notes).toContain(
+      'Reached by another client, bun-ws in the place of bun: bun-ws on Bun. What it takes is part of their figures.',
+    );
+    const crossed = ['bun', 'uring'].map((clientTransport): Made => {
+      return { dimensions: { ...servers[0]!, clientTransport }, figures: { serverMicrosPerOp: around(1) } };
+    });
+    expect(sectionOf(reportOf('matrix', crossed)).notes).toEqual([]);
+  });
+
+  test('percentiles are not called medians', () => {
+    const percentiles = { p50Micros: 1, p90Micros: 2, p99Micros: 3, p999Micros: 4, p9999Micros: 5, maxMicros: 6 };
+    const { cells } = matrix;
+    expect(sectionOf(matrix).about).not.toContain('Percentiles');
+    const timed = { ...matrix, cells: cells.map((cell) => ({ ...cell, percentiles })) };
+    expect(sectionOf(timed).about).toContain('Percentiles are no medians but those of all rounds together');
+  });
+
+  test('a rate at which the generator was late is not blamed on the server', () => {
+    const made = (rate: number, limit?: string): Made => ({
+      dimensions: { transport: 'uring', runtime: 'bun', rate },
+      figures: { opsPerSecond: around(rate), p99Micros: around(rate / 10), p50Micros: around(rate / 20) },
+      ...(limit === undefined ? {} : { notes: { limit } }),
+    });
+    const highest = { dimensions: { transport: 'uring', runtime: 'bun', phase: 'highest' } };
+    const section = sectionOf(
+      reportOf('rate', [
+        made(1000),
+        made(2000, 'generator'),
+        made(3000, 'server'),
+        { ...highest, figures: { highestOpsPerSecond: around(1000) }, notes: { limit: 'generator' } },
+      ]),
+    );
+    const [p99] = section.charts;
+    if (p99?.kind !== 'lines') throw new Error('another kind of chart');
+    expect(p99.panels[0]!.series[0]!.points.map(({ detail }) => detail.split('\n').at(-1))).toEqual([
+      expect.stringContaining('95 % interval'),
+      'the load generator was the limit, not the server',
+      'the server was saturated',
+    ]);
+    expect(section.notes).toEqual([
+      expect.stringMatching(/^At 1 of 3 points the load generator was the limit/),
+      expect.stringMatching(/^The highest rate \(marked ≥\) of uring on Bun /),
+    ]);
+  });
+
   test('an interrupted run, a single round and what was skipped are told', () => {
     const section = sectionOf(
       reportOf('matrix', [{ dimensions: { ...servers[0]!, batch: 1 }, figures: { serverMicrosPerOp: [1] } }], {
