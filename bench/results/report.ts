@@ -34,7 +34,7 @@ export interface Report extends ReportHead {
   readonly skipped: readonly Skipped[];
   /** A signal ended it before all rounds were measured. */
   readonly interrupted: boolean;
-  /** What was measured, raw, in the order of time. */
+  /** What was measured, raw, in the order of time: of an interrupted run, the rounds that were completed, if there are any. */
   readonly rounds: readonly ReportRound[];
   /** The rounds of each cell together. */
   readonly cells: readonly ReportCell[];
@@ -95,7 +95,7 @@ export interface KnownDimensions {
   readonly order: string;
   /** What took a CPU profile: `runtime`, `perf`. */
   readonly profiler: string;
-  /** `A` or `B` of a comparison of a cell with itself. */
+  /** `A` or `B` of a comparison of a cell with itself, or `slowed`, the same slowed on purpose. */
   readonly side: string;
 }
 

@@ -43,7 +43,7 @@ export interface Suite<Subject, Own extends object = object> {
   readonly order?: readonly Dimensions[];
   /** Completes the cells with what is concluded from all of them: `generatorLimited`, `notes`. */
   readonly conclude?: (cells: readonly ReportCell[]) => readonly ReportCell[];
-  /** Fields of the report that this suite has beside those that all have, from the rounds that the cells are made of. */
+  /** Fields of the report that this suite has beside those that all have, from its rounds. */
   readonly own?: (counted: readonly ReportRound[]) => Own;
   /** The tables for a terminal, and how to read them. */
   readonly format: (report: Report & Own) => string;
@@ -95,7 +95,8 @@ export async function runSuite<Subject, Own extends object = object>(suite: Suit
     ...(suite.own?.(counted) ?? ({} as Own)),
     skipped,
     interrupted,
-    rounds,
+    // What reads them has nothing else to tell by which of them the cells are made of.
+    rounds: counted,
     cells: suite.conclude?.(cells) ?? cells,
   };
   try {

@@ -261,7 +261,7 @@ describe('a suite', () => {
     expect(report.cells).toHaveLength(2);
   });
 
-  test('that is interrupted later concludes from the rounds alone that its cells are made of', async () => {
+  test('that is interrupted later has the rounds alone that its cells are made of', async () => {
     const json = join(folder, 'interrupted-later.json');
     const ending = new AbortController();
     let asked = 0;
@@ -276,8 +276,9 @@ describe('a suite', () => {
       return {};
     };
     await runSuite(suite({ measure, own, json, signal: ending.signal }));
-    expect(readReport(json).rounds).toHaveLength(4);
     expect(numbers).toEqual([1, 1, 1]);
+    // Else the page, and `compare`, would count a round that no cell has anything of.
+    expect(readReport(json).rounds.map(({ round }) => round)).toEqual(numbers);
   });
 
   test('decides on the exit code by what it measured', async () => {

@@ -157,9 +157,10 @@ function warnings(a: Report, b: Report): readonly string[] {
   ];
 }
 
-function describe(file: string, { suite, ringkv, git, startedAt, flags }: Report): string {
+function describe(file: string, { suite, ringkv, git, startedAt, rounds }: Report): string {
+  const count = new Set(rounds.map(({ round }) => round)).size;
   const revision = git === null ? '' : `, ${git.revision.slice(0, 10)}${git.modified ? ' and changes' : ''}`;
-  return `${file}: ${suite}, ringkv ${ringkv}${revision}, ${startedAt}, ${flags.rounds} rounds\n`;
+  return `${file}: ${suite}, ringkv ${ringkv}${revision}, ${startedAt}, ${count} round${count === 1 ? '' : 's'}\n`;
 }
 
 function formatCompared(compared: readonly Compared[]): string {
