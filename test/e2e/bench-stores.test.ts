@@ -276,9 +276,11 @@ test('log measures a log that is new and one that has segments to use again, bes
     '--spares',
     '1',
   ]);
-  const ours = readReport(file).rounds.filter(({ dimensions }) => dimensions.peer === null);
+  const report = readReport(file);
+  const ours = report.rounds.filter(({ dimensions }) => dimensions.peer === null);
   expect(ours.map(({ dimensions }) => dimensions.fsync).sort()).toEqual(['everysec', 'none']);
-  for (const { figures } of ours) {
+  for (const { dimensions, figures } of ours) {
+    expect(report.versions).toHaveProperty(dimensions.clientRuntime!);
     expect(figures.operations).toBeGreaterThan(0);
     expect(figures.serverMicrosPerOp).toBeGreaterThan(0);
   }

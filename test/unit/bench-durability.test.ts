@@ -1,7 +1,9 @@
-/** When the suite `durability` says that a promise was broken. */
+/** When the suite `durability` says that a promise was broken, and what the suite `log` keeps out of its figures. */
 import { expect, test } from 'vitest';
 import { brokenPromises } from '../../bench/suites/durability/durability.ts';
 import type { Death, Policy } from '../../bench/suites/durability/trial.ts';
+import { logFlags } from '../../bench/suites/log/log.ts';
+import { size } from '../../runtime/command/flags.ts';
 
 function broken(policy: Policy, death: Death, acknowledged: number, lost: number, lostSpanMillis = 0): string[] {
   const dimensions = { runtime: 'node', transport: 'node', fsync: policy };
@@ -28,4 +30,12 @@ test('a server without a log must lose all, or the test has looked at something 
   expect(broken('none', 'kill', 100, 99, 5000)).toEqual([
     'node on node, none, test 1: 1 writes are there although nothing kept them',
   ]);
+});
+
+test('log has no snapshot made in the middle of what it measures', () => {
+  const flags = logFlags('everysec', '/data');
+  const maxLog = flags[flags.indexOf('--max-log') + 1]!;
+  expect(size(0, Number.MAX_SAFE_INTEGER)(maxLog)).toBeGreaterThan(2 ** 49);
+  expect(flags[flags.indexOf('--snapshot-every') + 1]).toBe('0');
+  expect(logFlags('none', '/data')).toEqual([]);
 });

@@ -31,6 +31,9 @@ import { findPeers, startPeer } from '../peers/peer-server.ts';
 /** Frames in flight on each connection. */
 const DEPTH = 1;
 
+/** More than a disk holds, so that no snapshot is made: Redis makes none either. */
+const MAX_LOG = '1000000g';
+
 /** Spare files have the index of a segment that they were; no server under this suite gets so far. */
 const SPARE_INDEX = 1_000_000;
 
@@ -124,7 +127,7 @@ export async function log({ flags, json, context, signal }: LogOptions): Promise
     versions: {
       ...versionsOf(
         all,
-        chosen.cells.map(({ runtime }) => runtime),
+        [...chosen.cells, ...subjects.map(({ client }) => client)].map(({ runtime }) => runtime),
       ),
       ...Object.fromEntries(peers.found.map(({ name, version }) => [name, version])),
     },
@@ -149,7 +152,7 @@ async function measureOnce(
   const { entry, signal } = options;
   if (cell === undefined) {
     const { keys, valueSize: valueBytes } = flags;
-    // A rewrite of the file is a process of its own, whose CPU time nobody counts, and ours makes no snapshot meanwhile.
+    // A rewrite of the file is a process of its own, whose CPU time nobody counts. Ours makes no snapshot either: see `MAX_LOG`.
     const appending = ['--appendonly', 'yes', '--appendfsync', policy, '--auto-aof-rewrite-percentage', '0'];
     const needs = { keys, valueBytes, connections, args: policy === 'none' ? [] : appending };
     await using peer = await startPeer('redis', needs, { signal, pinning: unpinned, parent: flags.folder });
@@ -159,8 +162,11 @@ async function measureOnce(
   const data = await mkdtemp(join(flags.folder, 'ringkv-bench-log-'));
   try {
     if (policy !== 'none') await makeSpares(data, flags.spares);
-    const logged = policy === 'none' ? [] : ['--data', data, '--fsync', policy];
-    const { child, address } = await startServerChild(cell.runtime, entry, cell.transport, { signal, flags: logged });
+    const serverFlags = logFlags(policy, data);
+    const { child, address } = await startServerChild(cell.runtime, entry, cell.transport, {
+      signal,
+      flags: serverFlags,
+    });
     await using ours = child;
     return await measureServed(
       { addresses: [address], language: 'ringkv', pids: [ours.pid], stderr: () => ours.stderr },
@@ -169,6 +175,12 @@ async function measureOnce(
   } finally {
     await rm(data, { recursive: true, force: true });
   }
+}
+
+/** What `serve` is told for a log under a policy in a folder of its own. */
+export function logFlags(policy: LogPolicy, data: string): readonly string[] {
+  if (policy === 'none') return [];
+  return ['--data', data, '--fsync', policy, '--max-log', MAX_LOG, '--snapshot-every', '0'];
 }
 
 async function makeSpares(data: string, count: number): Promise<void> {
