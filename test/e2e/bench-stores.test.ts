@@ -185,6 +185,7 @@ test('writes tells by which factor they get dearer', async () => {
     expect(dimensions).toMatchObject({ workload: 'set', batch: 16, transport: 'node' });
     expect(figures.serverMicrosPerOp).toBeGreaterThan(0);
   }
+  expect(stdout).toMatch(/^517 k writes are drawn, .* to 100 % of 100, 100 % of 1000$/m);
   expect(degradation.map(({ figure }) => figure)).toEqual(['serverMicrosPerOp', 'opsPerSecond']);
   // One tenfold: the factor is the ratio of the geometric means.
   const mean = (keys: number): number => {

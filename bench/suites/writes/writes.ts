@@ -1,15 +1,17 @@
 /**
- * The suite `writes`: what a write costs by the size of the store. Every operation is a SET of a key that is there, all keys
- * alike, so that the whole store is written to. A line through the logarithms of size and cost tells by which factor a write
- * gets dearer with each tenfold of the keys.
+ * The suite `writes`: what a write costs by the size of the store. Every operation is a SET of a key that is there, drawn from
+ * all keys alike. A line through the logarithms of size and cost tells by which factor a write gets dearer with each tenfold of
+ * the keys.
  *
- * Non-goals: new keys (the suite `engine` grows a store), one write after the other (`direct` and `tcp` have it).
+ * Non-goals: writing to every key of a large store (frames are made beforehand and go round and round; the tables say of how many
+ * keys they are), new keys (the suite `engine` grows a store), one write after the other (`direct` and `tcp` have it).
  */
 import type { Context } from '../../../runtime/command/cli.ts';
 import { usageError } from '../../../runtime/command/errors.ts';
 import type { RuntimeName } from '../../../runtime/runtime.ts';
 import type { TransportName } from '../../../transports/transport.ts';
 import { type ChosenClient, chooseClient } from '../../load/choose-generator.ts';
+import { poolOperations } from '../../load/frames.ts';
 import { WARMUP_SHARE } from '../../load/plan.ts';
 import { whyTooLarge } from '../../load/store-sizes.ts';
 import type { Mix } from '../../load/workload.ts';
@@ -18,6 +20,7 @@ import { type Curve, curveOf, curvesOf, formatGrowth } from '../../results/growt
 import { loadColumns } from '../../results/load-table.ts';
 import type { Dimensions, Measured, Report } from '../../results/report.ts';
 import { runSuite, type Step } from '../../results/run.ts';
+import { formatNumber } from '../../results/table.ts';
 import { type Cell, cellLabel, measureCell } from '../../servers/cell.ts';
 import { pinned, unpinned } from '../../servers/pinning.ts';
 import { selectCells, selectOwnCells, survey, versionsOf } from '../../servers/survey.ts';
@@ -177,8 +180,25 @@ function formatWrites({ cells, degradation }: Report & WritesOwn, flags: WritesF
   });
   return [
     `SET of keys that are there, all alike; values of ${valueSize} bytes, ${connections} connections; ${rounds} × ${seconds} s\n`,
+    formatWritten(flags),
     ...tables,
     '\nBehind a factor: its 95 % confidence interval. Latency is per frame.\n',
     explainCells(cells),
   ].join('');
+}
+
+/** Of how many keys the frames are that go round and round. */
+export function formatWritten({
+  batches,
+  sizes,
+  valueSize,
+}: Pick<WritesFlags, 'batches' | 'sizes' | 'valueSize'>): string {
+  const drawn = poolOperations(Math.max(...batches), valueSize, 1 - WRITES.readShare);
+  const written = sizes.map((keys) => `${formatNumber(100 * drawnShare(keys, drawn))} % of ${keys}`);
+  return `${formatNumber(drawn)} writes are drawn, and sent round and round; of the keys, they are to ${written.join(', ')}\n`;
+}
+
+/** The share of the keys that so many drawings from all alike are expected to hit. */
+function drawnShare(keys: number, drawn: number): number {
+  return -Math.expm1(drawn * Math.log1p(-1 / keys));
 }
