@@ -7,7 +7,7 @@ import { createFfi } from './choose.ts';
 import type { Ffi } from './ffi.ts';
 
 /** The C library of glibc and of musl. */
-const LIBRARIES = ['libc.so.6', 'libc.so'];
+export const LIBC = ['libc.so.6', 'libc.so'];
 
 const SIGNATURES = {
   // Declared with all the arguments that a call may have: C passes them as it would pass variable ones. Our results are 32 bits.
@@ -49,7 +49,7 @@ export class Libc {
   constructor(ffi: Ffi = createFfi()) {
     this.ffi = ffi;
     this.#functions = openFunctions(ffi);
-    const { __errno_location } = ffi.open(LIBRARIES, { __errno_location: { parameters: [], returns: 'pointer' } });
+    const { __errno_location } = ffi.open(LIBC, { __errno_location: { parameters: [], returns: 'pointer' } });
     this.#errno = new Int32Array(ffi.view(__errno_location(), 4));
   }
 
@@ -176,5 +176,5 @@ export function systemError(call: string, result: number): Error & { readonly co
 }
 
 function openFunctions(ffi: Ffi) {
-  return ffi.open(LIBRARIES, SIGNATURES);
+  return ffi.open(LIBC, SIGNATURES);
 }

@@ -1,11 +1,15 @@
 /** Profiles, read as each profiler writes them, and written as speedscope and browsers read them. */
-import { expect, test } from 'vitest';
+import { spawnSync } from 'node:child_process';
+import { platform } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { busyMicros, frameLabel, type ThreadProfile, topFrames } from '../../bench/suites/flame/profile.ts';
 import { IncompleteProfileError, readCpuProfile } from '../../bench/suites/flame/read-cpuprofile.ts';
 import { readJscTraces } from '../../bench/suites/flame/read-jsc.ts';
 import { readPerfScript } from '../../bench/suites/flame/read-perf.ts';
 import { speedscope } from '../../bench/suites/flame/write-speedscope.ts';
 import { flameSvg, flameTree } from '../../bench/suites/flame/write-svg.ts';
+import { root, runtimes } from '../support/children.ts';
 
 /** The stacks as text, with the time of each. */
 function told({ samples }: ThreadProfile): string[] {
@@ -46,6 +50,21 @@ test('a .cpuprofile that ends in the middle, after a brace or not, is told as su
     const read = () => readCpuProfile(cpuProfile.slice(0, length), 'main', { fromMicros: 0, toMicros: 1 });
     expect(read).toThrow(IncompleteProfileError);
   }
+});
+
+describe.each(runtimes())('under $name', ({ command: [program, ...args] }) => {
+  test.skipIf(platform() !== 'linux')("the window is on the kernel's clock that never jumps", () => {
+    const now = (): number => Number(process.hrtime.bigint()) / 1000;
+    const before = now();
+    const { stdout, stderr } = spawnSync(program!, [...args, join(root, 'test/support/clock-app.mjs')], {
+      encoding: 'utf8',
+    });
+    expect(stderr).toBe('');
+    expect(Number(stdout)).toBeGreaterThan(before);
+    expect(Number(stdout)).toBeLessThan(now());
+    // /proc/uptime, which is another clock, counts hundredths of a second.
+    expect(Number(stdout) % 10_000).not.toBe(0);
+  });
 });
 
 test("JavaScriptCore's traces: innermost first, on a clock in seconds", () => {

@@ -137,7 +137,7 @@ export async function flame({ flags, json, context, signal }: FlameOptions): Pro
   });
 }
 
-/** The load begins, warms up, and the window begins: only what is in it is in the profile. */
+/** The server gets warm, then the window begins and the load with it: only what is in the window is in the profile. */
 async function profileUnderLoad(server: ProfiledServer, subject: FlameSubject, flags: FlameFlags, signal: AbortSignal) {
   const { runtime, transport } = subject.client;
   const plan: GeneratorPlan = {
@@ -150,7 +150,7 @@ async function profileUnderLoad(server: ProfiledServer, subject: FlameSubject, f
     keys: flags.keys,
     valueBytes: flags.valueSize,
     batches: [flags.batch],
-    // It is warm by then, and is profiled from its begin to its end.
+    // It is warm by then. What is profiled begins and ends with the load.
     warmupSeconds: 0,
     seconds: flags.seconds,
     seed: flags.seed,

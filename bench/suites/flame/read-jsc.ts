@@ -2,8 +2,7 @@
 import { Frames, type ThreadProfile, type Window } from './profile.ts';
 
 interface JscTraces {
-  /** Time between samples. Unit: seconds, like all times in it. */
-  readonly interval: number;
+  /** Unit of the times: seconds. */
   readonly traces: readonly { readonly timestamp: number; readonly frames: readonly JscFrame[] }[];
 }
 
@@ -16,7 +15,7 @@ interface JscFrame {
 /** In the place of a line that is not known. */
 const NO_LINE = 0xffff_ffff;
 
-/** The samples that fall into the window, each for the time that it was after the one before, an interval at least. */
+/** The samples that fall into the window, each for the time that it was after the one before, or after the window's begin. */
 export function readJscTraces(json: string, thread: string, window: Window): ThreadProfile {
   const { traces } = JSON.parse(json) as JscTraces;
   const frames = new Frames();

@@ -7,7 +7,11 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { currentRuntime } from '../../../runtime/choose.ts';
+import { createFfi } from '../../../runtime/ffi/choose.ts';
+import { LIBC } from '../../../runtime/ffi/libc.ts';
 import { scriptCommand } from '../../../runtime/find.ts';
 import type { RuntimeName } from '../../../runtime/runtime.ts';
 import type { Cell } from '../../servers/cell.ts';
@@ -18,6 +22,9 @@ import type { Window } from './profile.ts';
 import type { ProfiledServer, Profiler, ProfilerOptions } from './profiler.ts';
 import { IncompleteProfileError, readCpuProfile } from './read-cpuprofile.ts';
 import { readJscTraces } from './read-jsc.ts';
+
+/** Linux's number of it. */
+const CLOCK_MONOTONIC = 1;
 
 export const runtimeProfiler: Profiler = {
   name: 'runtime',
@@ -84,12 +91,17 @@ async function startBunShard({ runtime }: Cell, { folder, signal }: ProfilerOpti
   }
 }
 
-/** The kernel's clock that never jumps, which is the same in all processes. Node tells it; the others count from their start. */
+/**
+ * The kernel's clock that never jumps, which is the same in all processes (`CLOCK_MONOTONIC`, by which V8 and JavaScriptCore time
+ * their samples; /proc/uptime is another one, which goes on while a machine is suspended). Node tells it; on the others
+ * `process.hrtime` counts from their start, so the C library is asked. Throws `FfiError` when that can't be.
+ */
 export function monotonicMicros(): number {
-  try {
-    // Hundredths of a second are exact enough for where a window of seconds begins.
-    return Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1e6;
-  } catch {
-    return performance.timeOrigin + performance.now();
-  }
+  if (currentRuntime().name === 'node') return Number(process.hrtime.bigint()) / 1000;
+  const ffi = createFfi();
+  const { clock_gettime } = ffi.open(LIBC, { clock_gettime: { parameters: ['i32', 'pointer'], returns: 'i32' } });
+  const time = new BigInt64Array(2);
+  clock_gettime(CLOCK_MONOTONIC, ffi.addressOf(new Uint8Array(time.buffer)));
+  const [seconds, nanos] = time;
+  return Number(seconds) * 1e6 + Number(nanos) / 1000;
 }
