@@ -3,8 +3,8 @@
  * protocol, then measures one batch size after the other, each when it is told to. Its argument is a `GeneratorPlan`, its
  * output `GeneratorEvent`s.
  *
- * Non-goal: fixed rates. It is a closed loop, so its latencies are those at the throughput it reaches. `rate-process.ts` and
- * `connections-process.ts` are the open ones.
+ * Non-goal: fixed rates. It is a closed loop, so its latencies are those at the throughput it reaches. `rate-process.ts`,
+ * `connections-process.ts` and `beside-process.ts` have the open ones.
  */
 import { currentRuntime } from '../../runtime/choose.ts';
 import { nextOrder, runScript, say } from '../servers/script.ts';
@@ -33,7 +33,7 @@ async function generate(plan: GeneratorPlan): Promise<void> {
   const makePools = (batch: number): readonly Pool[] => load.makePools(servers.makePool, operations, batch, values);
   let pools = makePools(plan.batches[0]!);
   await nextOrder();
-  await warmUp(load, pools);
+  await warmUp(load, pools, servers.young);
   tell({ event: 'warm' });
   for (const batch of plan.batches) {
     // The same size again gets the same pool: to make one takes a while.

@@ -107,6 +107,11 @@ export class Servers {
     return shards.length > this.address.length ? shards : [{ address: this.address }];
   }
 
+  /** How many there are that have to get warm: servers, or their shards, each of which has code of its own to compile. */
+  get young(): number {
+    return Math.max(this.address.length, this.parts.length);
+  }
+
   async close(): Promise<void> {
     for (const one of this.#acquaintances) await one.close();
   }

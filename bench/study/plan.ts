@@ -30,8 +30,8 @@ export const WHOLE: readonly Step[] = [
   step('ycsb', 2.6, 2.9, '--rounds 5 --seconds 0.3 --records 50000 --runtimes node,bun --transports uring,node,bun'),
   step(
     'scale',
-    1.8,
-    2.2,
+    2,
+    2.3,
     '--rounds 2 --seconds 0.4 --generators 1,2 --keys 20000 --runtimes node,bun --transports uring',
   ),
   step(

@@ -28,6 +28,12 @@ test('a warm-up ends when as many frames are answered as it takes, and stops its
   expect(seen).toEqual({ framesDone: WARMUP_FRAMES_MIN, stopped: true });
 });
 
+test('of several servers each gets as many', async () => {
+  const { load, seen } = loadOf(WARMUP_FRAMES_MIN);
+  await warmUp(load, undefined, 4);
+  expect(seen).toEqual({ framesDone: 4 * WARMUP_FRAMES_MIN, stopped: true });
+});
+
 test('a warm-up whose frames take long ends after its time', async () => {
   const { load, seen } = loadOf(1);
   const startMs = performance.now();
