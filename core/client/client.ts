@@ -402,8 +402,10 @@ export class Client extends Methods<'promise'> implements AsyncDisposable {
   }
 
   async #learn(channel: Channel): Promise<void> {
+    // An operation may have for ever, but this is of the client: nothing else would end it when the server is silent.
+    const timeoutMs = Math.min(this.#timeoutMs, DEFAULT_TIMEOUT_MS);
     try {
-      this.#adoptMap((await this.#hello(channel)).shards);
+      this.#adoptMap((await this.#hello(channel, { timeoutMs })).shards);
     } catch {
       // The operation is tried again all the same, and tells what is wrong.
     } finally {

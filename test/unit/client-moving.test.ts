@@ -1,6 +1,7 @@
 /** What is under way when a server comes back with other shards, and when a shard sends a client on. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Client } from '../../core/client/client.ts';
+import { type ClientOptions, DEFAULT_TIMEOUT_MS } from '../../core/client/settings.ts';
 import { Op } from '../../core/protocol.ts';
 import { type ShardMap, SLOTS } from '../../core/slots.ts';
 import { reach } from '../../runtime/reach.ts';
@@ -29,11 +30,14 @@ function map(...servers: ScriptedServer[]): ShardMap {
 const hello = (shards: ShardMap) => ({ ...HELLO, shards });
 
 /** A client of `a`, which says that these are the shards. */
-async function open(shards: ShardMap): Promise<{ client: Client; home: ScriptedConnection }> {
+async function open(
+  shards: ShardMap,
+  options: Pick<ClientOptions, 'timeoutMs'> = {},
+): Promise<{ client: Client; home: ScriptedConnection }> {
   const greeted = a.greeted(hello(shards));
   const transport = createNodeTransport();
   const connectors = reach(parseAddress(a.address), transport.connect.bind(transport));
-  return { client: await Client.open({ timers, ...connectors }), home: await greeted };
+  return { client: await Client.open({ timers, ...connectors, ...options }), home: await greeted };
 }
 
 /** The server at `a` is lost and comes back, with these shards. */
@@ -176,8 +180,8 @@ test('a scan starts anew with the shards there are, though they are fewer', asyn
 
 describe('while the map is asked for', () => {
   /** Operations on `foo`, and perhaps `bar`, are sent; `foo` has moved, and HELLO is not answered yet. */
-  async function moving<R>(issue: (client: Client) => Promise<R>) {
-    const { client, home } = await open(map(a, b));
+  async function moving<R>(issue: (client: Client) => Promise<R>, options?: Pick<ClientOptions, 'timeoutMs'>) {
+    const { client, home } = await open(map(a, b), options);
     const result = issue(client);
     const settled = outcome(result);
     const other = await b.greeted(hello(map(a, b)));
@@ -191,6 +195,22 @@ describe('while the map is asked for', () => {
     const { settled } = await moving((client) => client.set('foo', 1, { timeoutMs: 200 }));
     timers.advance(200);
     expect(await settled).toMatchObject({ code: 'TIMEOUT', message: 'no reply to SET in time' });
+  });
+
+  test('a client that has for ever can be closed, though the map never comes', async () => {
+    const forever = { timeoutMs: Number.POSITIVE_INFINITY };
+    const { client, home, other, settled } = await moving(
+      (client) => client.set('foo', 1, { timeoutMs: 200 }),
+      forever,
+    );
+    timers.advance(200);
+    expect(await settled).toMatchObject({ code: 'TIMEOUT' });
+    const closed = client.close();
+    timers.advance(DEFAULT_TIMEOUT_MS);
+    await Promise.all([home.ended(), other.ended()]);
+    for (const { socket } of [home, other]) socket.end();
+    await closed;
+    expect(client.state).toBe('closed');
   });
 
   test('signals hold', async () => {
