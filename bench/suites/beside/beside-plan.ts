@@ -35,7 +35,7 @@ export interface BesidePlan {
 export const LOADED = 'loaded';
 
 export interface BesideOrder {
-  /** Whether to wait first until nobody else is connected. */
+  /** Whether to wait first until nobody else is connected, and no snapshot is being made. */
   readonly alone: boolean;
   /** The process id of the server, to be asked for one snapshot after the other meanwhile. */
   readonly snapshotsOf?: number;

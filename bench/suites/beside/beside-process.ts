@@ -31,7 +31,7 @@ const IN_FLIGHT_MAX = 1000;
 /** How often the server is asked whether a snapshot is being made. Unit: milliseconds. */
 const WATCH_EVERY_MS = 25;
 
-/** How long those who have left may still count as connected, and keep the server busy. Unit: milliseconds. */
+/** How long those who have left may still count as connected, and a snapshot be made, and keep the server busy. Unit: milliseconds. */
 const LEAVE_TIMEOUT_MS = 30_000;
 
 async function generate(plan: BesidePlan): Promise<void> {
@@ -57,13 +57,15 @@ async function generate(plan: BesidePlan): Promise<void> {
   }
 }
 
+/** Waits until the others have left, and the last snapshot that was asked for is made. */
 async function untilAlone(client: Client, own: number): Promise<void> {
-  for (
-    const startMs = performance.now();
-    (await infoFigures(client)).connections !== own;
-    await sleep(WATCH_EVERY_MS)
-  ) {
-    if (performance.now() - startMs > LEAVE_TIMEOUT_MS) throw new Error('the server keeps connections that are gone');
+  const isAlone = async (): Promise<boolean> => {
+    const { connections, snapshotIsRunning } = await askFor(client, ['connections', 'snapshotIsRunning']);
+    return connections === own && snapshotIsRunning === 0;
+  };
+  for (const startMs = performance.now(); !(await isAlone()); await sleep(WATCH_EVERY_MS)) {
+    if (performance.now() - startMs > LEAVE_TIMEOUT_MS)
+      throw new Error('the server keeps connections that are gone, or a snapshot does not end');
   }
 }
 
