@@ -6,7 +6,7 @@
  * Beside every cell stands its control: the same transport without engine and protocol.
  *
  * Goal: server CPU time per operation, which can be compared even where the generator is the limit.
- * Non-goals: latency at a given rate (the suite `connections` has one), other stores.
+ * Non-goals: latency at a given rate (the suite `rate` has it), other stores (`peers`).
  */
 import type { Context } from '../../../runtime/command/cli.ts';
 import { usageError } from '../../../runtime/command/errors.ts';
