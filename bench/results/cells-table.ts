@@ -1,10 +1,7 @@
 /** The cells of a report as a table for a terminal: a row for each, its intervals below. */
 import { clientMark } from './clients.ts';
 import type { ReportCell } from './report.ts';
-import { BEST_MARK, type Cell, type Column, formatInterval, renderTable } from './table.ts';
-
-/** Stands before a throughput that the generator limited. */
-export const BOUND_MARK = '≥';
+import { BEST_MARK, BOUND_MARK, type Cell, type Column, formatInterval, renderTable } from './table.ts';
 
 /** The figure that is a lower bound where the generator was the limit. */
 const BOUNDED_FIGURE = 'opsPerSecond';

@@ -19,6 +19,9 @@ export interface Cell {
 /** Stands behind the best of a column. */
 export const BEST_MARK = '*';
 
+/** Stands before a throughput that the generator limited, here and on the page. */
+export const BOUND_MARK = '≥';
+
 /** The longest bar. Unit: characters. */
 const BAR_WIDTH = 12;
 

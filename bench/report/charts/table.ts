@@ -1,13 +1,11 @@
 /** The tables behind the charts, and how figures are written in all of them. */
 import type { ReportCell } from '../../results/report.ts';
 import type { Summary } from '../../results/statistics.ts';
+import { BOUND_MARK } from '../../results/table.ts';
 import { type DimensionName, having, varying } from '../cells.ts';
 import { describe, kindOf, titleOf } from '../figures.ts';
 import { formatValue, type Unit } from '../format.ts';
 import type { Table, TableCell } from '../model.ts';
-
-/** Stands before a figure that the load generator limited, as in the terminal. */
-const BOUND_MARK = '≥';
 
 /** What the suite `rate` concludes of a rate that was not reached, in words. */
 const LIMITS: Readonly<Record<string, string>> = {

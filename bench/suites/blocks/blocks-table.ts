@@ -1,9 +1,8 @@
 /** The suite `blocks` for people: a table for each operation and length, a row for each server and client. */
 
 import { formatSize } from '../../../runtime/command/flags.ts';
-import { BOUND_MARK } from '../../results/cells-table.ts';
 import type { Report, ReportCell } from '../../results/report.ts';
-import { BEST_MARK, type Cell, type Column, formatNumber, renderTable } from '../../results/table.ts';
+import { BEST_MARK, BOUND_MARK, type Cell, type Column, formatNumber, renderTable } from '../../results/table.ts';
 import { cellLabel } from '../../servers/cell.ts';
 import { CLOSE_SHARE, FULL_CORE, NEAR_ECHO_SHARE, PARTS } from './attribution.ts';
 import type { BlocksFlags } from './blocks.ts';

@@ -18,9 +18,6 @@ export interface CompareFlags {
 /** What is asked about most. */
 const FIGURES: readonly string[] = ['serverMicrosPerOp', 'opsPerSecond', 'p99Micros'];
 
-/** Flags that say how long and how often was measured, not what. */
-const EXTENT_FLAGS: ReadonlySet<string> = new Set(['rounds', 'quick', 'json']);
-
 /** One figure of one cell. */
 export interface Compared {
   readonly dimensions: Dimensions;
@@ -137,10 +134,11 @@ function assertComparable(a: Report, b: Report, fileA: string, fileB: string): v
 /** What a reader should know before believing a difference. */
 function warnings(a: Report, b: Report): readonly string[] {
   const text = (value: unknown): string => (value === undefined ? 'none' : JSON.stringify(value));
+  // How often was measured is no difference in what was.
   const differing = (what: string, one: object, other: object): string[] =>
     [...new Set([...Object.keys(one), ...Object.keys(other)])].flatMap((name) => {
       const [ofA, ofB] = [one, other].map((from) => text((from as Readonly<Record<string, unknown>>)[name]));
-      return ofA === ofB || EXTENT_FLAGS.has(name) ? [] : [`${what} ${name} differs: ${ofA} in A, ${ofB} in B`];
+      return ofA === ofB || name === 'rounds' ? [] : [`${what} ${name} differs: ${ofA} in A, ${ofB} in B`];
     });
   const keysOf = (report: Report) => new Set(report.cells.map(({ dimensions }) => cellKey(dimensions)));
   const [keysA, keysB] = [keysOf(a), keysOf(b)];

@@ -1,8 +1,8 @@
 /** The suite `rate` for people: the curve of each cell, a row per rate, and what all of them come to. */
-import { BOUND_MARK, cellValue, type FigureColumn, renderCells } from '../../results/cells-table.ts';
+import { cellValue, type FigureColumn, renderCells } from '../../results/cells-table.ts';
 import { clientMark } from '../../results/clients.ts';
 import type { ReportCell } from '../../results/report.ts';
-import { BEST_MARK, formatMicros, formatNumber } from '../../results/table.ts';
+import { BEST_MARK, BOUND_MARK, formatMicros, formatNumber } from '../../results/table.ts';
 import { cellLabel } from '../../servers/cell.ts';
 import { HIGHEST_PHASE, type RateFlags, type RateReport } from './rate.ts';
 import { SATURATED_SHARE } from './rate-plan.ts';
