@@ -27,7 +27,7 @@ import { refuseResults } from './unlogged.ts';
  * Replies that have grown beyond this leave before their turn ends, so that what is kept for them stays bounded, and in the
  * processor's cache. Unit: bytes.
  */
-const TURN_OUTPUT_BYTES_MAX = 256 * 1024;
+export const TURN_OUTPUT_BYTES_MAX = 256 * 1024;
 
 /**
  * The active sweep of a turn, in the engine's units: some, and more for each operation, so that expired keys are removed as

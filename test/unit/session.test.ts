@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import type { Connection, ConnectionHandler } from '../../core/connection.ts';
 import { createMapEngine } from '../../core/engine/map.ts';
 import { createSwissEngine } from '../../core/engine/swiss.ts';
-import { Shard, type ShardOptions } from '../../core/server/shard.ts';
+import { Shard, type ShardOptions, TURN_OUTPUT_BYTES_MAX } from '../../core/server/shard.ts';
 import { concat, encode } from '../support/bytes.ts';
 import { frame, request } from '../support/wire.ts';
 
@@ -273,18 +273,16 @@ describe('refusals', () => {
   });
 
   test('the connection ends though the error left early, when it made the output of the turn too large', () => {
-    const others = new Pipe();
-    const { shard, handler } = heavyShard(others);
-    handler.data(request([GET, 'heavy'], [GET, 'heavy'], [GET, 'heavy']));
-    const more = new Pipe();
-    shard.open(more).data(request([GET, 'heavy'], [PING, 'x'.repeat(MiB - 100)]));
-    const pipe = new Pipe();
-    const last = shard.open(pipe);
-    // Just below the 4 MiB at which a turn ends early, so that the error reply crosses it.
-    shard.open(new Pipe()).data(request([PING, 'x'.repeat(4 * MiB - shard.engine.outputBytes - 60)]));
-    last.data(concat(Uint8Array.of(0xce, 0, 0, 0, 1, 0xc1)));
+    const shard = createShard();
+    const [others, pipe] = [new Pipe(), new Pipe()];
+    // Just below what makes replies leave before their turn ends, so that the error crosses it.
+    shard.open(others).data(request([PING, 'x'.repeat(TURN_OUTPUT_BYTES_MAX - 20)]));
+    expect(others.sent).toEqual([]);
+    shard.open(pipe).data(concat(Uint8Array.of(0xce, 0, 0, 0, 1, 0xc1)));
+    expect([others.sent.length, pipe.sent.length]).toEqual([1, 1]);
     shard.turnEnd();
-    expect(Buffer.concat(pipe.sent).toString('latin1')).toContain('FRAME');
+    expect(pipe.sent.length).toBe(1);
+    expect(pipe.sent[0]!.toString('latin1')).toContain('FRAME');
     expect(pipe.ended).toBe(true);
   });
 
