@@ -67,7 +67,7 @@ export class Simulation implements LogUpkeep {
   readonly #segmentBytes: number;
   /** What each record changed, from the first on. */
   #changes: Change[] = [];
-  /** Records that must be there after the next recovery, and those of them that only a loss of power can take. */
+  /** Records that must be there after the next recovery, and those of them that not even a loss of power may take. */
   #acknowledged = 0;
   #durable = 0;
   #nowMs = 1_000_000;
@@ -290,9 +290,11 @@ export class Simulation implements LogUpkeep {
 
   #crash(): void {
     const { settled, failure, policy } = this.#committer;
-    const written = failure === undefined && policy !== 'always' ? settled : 0;
-    this.#durable = this.#log.durableSequence;
-    this.#acknowledged = Math.max(this.#durable, written);
+    // What the committer has released replies of counts, whatever the log itself believes to be durable.
+    const answered = failure === undefined ? settled : 0;
+    const { durableSequence } = this.#log;
+    this.#acknowledged = Math.max(durableSequence, answered);
+    this.#durable = policy === 'always' ? this.#acknowledged : durableSequence;
     this.#endLife();
   }
 
