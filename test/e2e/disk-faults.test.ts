@@ -122,6 +122,7 @@ describe.skipIf(!hasStrace)(`syncs${hasStrace ? '' : ' (needs strace, and the ri
         const transport = ['--transport', 'node'];
         const { child, client } = await serve(['--data', data, '--fsync', fsync, ...transport], { runtime });
         expect(await client.call([Op.SET, 'before', 1])).toEqual([true]);
+        while ((await infoOf(client)).logUnsynced !== 0);
         const tracer = await inject(child.pid, 'fsync,fdatasync:error=EIO');
         if (fsync === 'always') {
           expect(await client.call([Op.SET, 'k', 1], [Op.GET, 'before'])).toEqual([
@@ -141,11 +142,10 @@ describe.skipIf(!hasStrace)(`syncs${hasStrace ? '' : ' (needs strace, and the ri
         await client.close();
         await child.stop('SIGKILL');
         const again = await serve(['--data', data, ...transport]);
-        expect(await again.client.call([Op.GET, 'before'], [Op.GET, 'l'], [Op.GET, 'after'])).toEqual([
-          1,
-          null,
-          'again',
-        ]);
+        const values = await again.client.call([Op.GET, 'before'], [Op.GET, 'k'], [Op.GET, 'l'], [Op.GET, 'after']);
+        // What was acknowledged before the sync failed is in the new files; of what was refused with it nobody knows.
+        const unknown = expect.toBeOneOf([1, null]);
+        expect(values).toEqual([1, fsync === 'always' ? unknown : 1, null, 'again']);
         await again.client.close();
       },
     );
