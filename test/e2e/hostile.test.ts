@@ -75,6 +75,12 @@ async function dialMany(address: string, count: number): Promise<WireClient[]> {
   return clients;
 }
 
+/** What a client is told without having asked, and when. */
+async function hear(client: WireClient): Promise<{ readonly reply: unknown; readonly atMs: number }> {
+  const reply = await client.reply();
+  return { reply, atMs: performance.now() };
+}
+
 async function closeAll(clients: readonly WireClient[]): Promise<void> {
   await Promise.all(clients.map((client) => client.close()));
 }
@@ -288,19 +294,22 @@ describeTransports((cell) => {
       await first.call([Op.SET, 'heavy', Buffer.alloc(MiB, 'x')]);
       const before = await infoWhen(first, isAlone);
       const held = descriptors();
+      const opened = performance.now();
       const [silent, idle, unread] = [await dial(), await dialGood(), await dialGood()];
       unread.peer.pause();
       for (let i = 0; i < 64; i++) unread.peer.write(request([Op.GET, 'heavy']));
       // They are told, and nobody says goodbye: the server has to end the connections by itself.
-      const told = [silent.reply(), idle.reply()];
+      const told = [silent, idle].map(hear);
       const expected = [{ error: 'AUTH' }, { error: 'IDLE' }];
+      const promisedMs = [3000, 4000];
       const counters = { refusedUnauthenticated: 1, cutSlowFrames: 0 };
       const half: WireClient[] = [];
       if (isStream) {
         half.push(await dialGood());
         half[0]!.peer.write(request([Op.PING, MARK]).subarray(0, 9));
-        told.push(half[0]!.reply());
+        told.push(hear(half[0]!));
         expected.push({ error: 'FRAME' });
+        promisedMs.push(1000);
         counters.cutSlowFrames = 1;
       }
       // How much of it the system takes decides whether who reads nothing counts as slow or as idle.
@@ -311,8 +320,15 @@ describeTransports((cell) => {
           Object.entries(counters).every(([name, count]) => info[name]! >= before[name]! + count) &&
           unheard(info) >= unheard(before) + 2,
       );
-      expect(await Promise.all(told)).toMatchObject(expected);
+      const heard = await Promise.all(told);
+      expect(heard.map(({ reply }) => reply)).toMatchObject(expected);
+      for (const [i, { atMs }] of heard.entries()) {
+        expect(atMs - opened).toBeGreaterThan(promisedMs[i]!);
+        // A second more is a matter of ticks.
+        expect(atMs - opened).toBeLessThan(3 * (promisedMs[i]! + 1000));
+      }
       await closing;
+      expect(performance.now() - opened).toBeLessThan(20_000);
       // `first` alone is not idle, since it asks.
       await infoWhen(first, isAlone);
       await expect.poll(descriptors, { timeout: 10_000 }).toBe(held);

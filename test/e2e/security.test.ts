@@ -159,9 +159,14 @@ test('limits by flags, told by HELLO and INFO', async () => {
 
 test('who brings no token gets nothing, and is closed in time', async () => {
   server = await startServe(['--transport', 'node', '--auth-timeout', '500ms'], { env: { RINGKV_TOKEN: OLD } });
+  const opened = performance.now();
   const silent = await WireClient.dial(server.ready.address);
   expect(await silent.call([1, 'k'], [18])).toEqual([NOT_AUTHENTICATED, NOT_AUTHENTICATED]);
   expect(await silent.reply()).toEqual({ error: 'AUTH', message: 'not authenticated within 500 ms' });
   await silent.peer.ended;
+  const tookMs = performance.now() - opened;
+  expect(tookMs).toBeGreaterThan(500);
+  // A second more is a matter of ticks.
+  expect(tookMs).toBeLessThan(3 * 1500);
   await silent.close();
 });
