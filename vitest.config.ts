@@ -17,6 +17,9 @@ export default defineConfig({
     // Servers and runtimes are started for real, on machines that may have two cores and other work.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 15_000 } },
+    // Ends what a test that failed has left running.
+    setupFiles: ['test/support/end-children.ts'],
     // Two files at a time also where there are two cores: most tests wait for processes that they have started.
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },

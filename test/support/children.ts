@@ -75,6 +75,16 @@ export interface ChildOptions {
   onLine?: (line: string) => void;
 }
 
+/** Those that run: a test that fails leaves its children, and they would take the machine from all that come after. */
+const alive = new Set<ChildProcessWithoutNullStreams>();
+
+/** Ends every child that still runs. */
+export function endChildren(): void {
+  for (const child of alive) child.kill('SIGKILL');
+}
+
+process.on('exit', endChildren);
+
 interface Waiter {
   readonly pattern: RegExp;
   readonly resolve: (match: RegExpExecArray) => void;
@@ -94,6 +104,7 @@ export function startChild(
     cwd: options.cwd ?? root,
     env: { ...process.env, ...options.env },
   });
+  alive.add(child);
   const lines: string[] = [];
   const waiters = new Set<Waiter>();
   let partial = '';
@@ -125,7 +136,9 @@ export function startChild(
   child.stdin.on('error', () => {});
 
   const exit = new Promise<number | NodeJS.Signals>((resolveExit, rejectExit) => {
+    child.once('exit', () => alive.delete(child));
     child.once('error', (error) => {
+      alive.delete(child);
       stderr += String(error);
       rejectExit(failure('could not be started'));
     });
