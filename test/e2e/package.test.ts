@@ -1,6 +1,6 @@
 /** The packed tarball, installed in an empty folder: serves, connects and embeds under every runtime. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -119,6 +119,40 @@ test('a runtime that is nowhere is one line with a remedy, and 2', async () => {
 });
 
 const deno = runtimes().find(({ name }) => name === 'deno');
+
+/** The permissions that docs/client.md asks for. */
+function permissionsOf(what: string): string[] {
+  const page = readFileSync(join(root, 'docs/client.md'), 'utf8');
+  const row = page.split('\n').find((line) => line.startsWith(`| ${what} |`))!;
+  return [...row.split('|')[2]!.matchAll(/`(\w+)`/g)].map(([, name]) => `--allow-${name}`);
+}
+
+test.skipIf(deno === undefined)('the permissions of Deno that are documented are enough', async () => {
+  const server = await startServe();
+  const programs = {
+    '`connect` of the client': `import { connect } from 'ringkv/client';
+      const client = await connect('${server.ready.address}');
+      console.log(await client.ping('done'));
+      await client.close();`,
+    '`openStore`': `import { openStore } from 'ringkv/store';
+      console.log(openStore().set('k', 1) ? 'done' : 'not');`,
+    '`startServer`': `import { startServer } from 'ringkv/server';
+      const server = await startServer({ listen: 'tcp://127.0.0.1:0' });
+      console.log((await server.info()).keys === 0 ? 'done' : 'not');
+      await server.close();`,
+  };
+  for (const [i, [what, program]] of Object.entries(programs).entries()) {
+    const file = join(folder, `permitted-${i}.mjs`);
+    writeFileSync(file, program);
+    const permissions = permissionsOf(what);
+    expect(permissions.length, what).toBeGreaterThan(0);
+    const command = [deno!.command[0]!, 'run', '--no-prompt', ...permissions];
+    const child = startChild({ name: 'deno', command }, file, [], { cwd: folder });
+    expect(await child.exit, child.stderr).toBe(0);
+    expect(child.lines).toEqual(['done']);
+  }
+  expect(await server.child.stop()).toBe(0);
+});
 
 // npm 11 runs no install script that nobody approved; then `deno` is a script that starts the program and drops signals.
 test.skipIf(deno === undefined)('a runtime behind a script is started without the script', async () => {
