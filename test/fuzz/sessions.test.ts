@@ -2,7 +2,8 @@
  * Sessions with a real server that go any way they may: random frames, right, faulty or unreadable, in any pieces, from clients
  * that are slow to read, half-close, reset or leave at any time. Each has keys of its own, and the engine `map` says what it
  * is to be answered, byte for byte: nothing of anyone else's, and nothing lost. `RINGKV_FUZZ_SECONDS` says how long each
- * transport is tested, 2 by default; `RINGKV_FUZZ_SEED` repeats the sessions of a failure.
+ * transport is tested, 2 by default; `RINGKV_FUZZ_SEED` repeats the sessions of a failure. Beside them somebody leaves so much unread
+ * that the server has to hold it back.
  */
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
@@ -13,7 +14,7 @@ import type { Child } from '../support/children.ts';
 import { startServe } from '../support/command.ts';
 import { execute, oracle } from '../support/engines.ts';
 import { Random } from '../support/random.ts';
-import { frame, WireClient } from '../support/wire.ts';
+import { frame, request, WireClient } from '../support/wire.ts';
 
 const SECONDS = Number(process.env.RINGKV_FUZZ_SECONDS ?? 2);
 const SEED = Number(process.env.RINGKV_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
@@ -27,6 +28,10 @@ const KEYS = 4;
 
 /** Most values are short; these are the lengths around which buffers end. */
 const LENGTHS = [0, 1, 31, 32, 255, 256, 4000, 65_535, 65_536, 200_000];
+
+/** A value that is asked for so often that the system does not hold all of it for a connection. Unit: bytes. */
+const LARGE_BYTES = 1024 * 1024;
+const LARGE_GETS = 16;
 
 const ENDINGS = ['read all', 'read all', 'half-close', 'unreadable', 'unreadable', 'leave', 'reset'] as const;
 
@@ -167,6 +172,32 @@ async function runSession(seed: number, owner: string, address: string): Promise
   await client.close();
 }
 
+/**
+ * A session that asks for far more than the system holds for it, and reads when the server goes no further. Returns whether that
+ * had stopped in the middle.
+ */
+async function readLate(owner: string, address: string, large: Uint8Array): Promise<boolean> {
+  const [client, other] = [await WireClient.dial(address), await WireClient.dial(address)];
+  const count = `${owner}.count`;
+  client.peer.pause();
+  for (let i = 0; i < LARGE_GETS; i++) client.peer.write(request([Op.GET, 'large'], [Op.ADD, count, 1]));
+  let before: unknown;
+  let done: unknown = null;
+  while (done === null || done !== before) {
+    before = done;
+    await sleep(20);
+    [done] = await other.call([Op.GET, count]);
+  }
+  client.peer.resume();
+  for (let i = 1; i <= LARGE_GETS; i++) {
+    const got = await client.payload();
+    if (!got.equals(array([encode(large), encode(i)]))) throw new Error(`reply ${i} to who reads late is another`);
+  }
+  await other.call([Op.DEL, count]);
+  await Promise.all([client.close(), other.close()]);
+  return (done as number) < LARGE_GETS;
+}
+
 describeTransports(({ runtime, transport, kinds }) => {
   const title = `sessions of any kind, for ${SECONDS} s, seed ${SEED}`;
   test(title, { timeout: 60_000 + 2000 * SECONDS }, async () => {
@@ -177,6 +208,8 @@ describeTransports(({ runtime, transport, kinds }) => {
     const quiet = server.child.stderr;
     const watcher = await WireClient.dial(address);
     expect(await watcher.call([Op.SET, 'watched', 'by nobody else'])).toEqual([true]);
+    const large = new Random(SEED).bytes(LARGE_BYTES);
+    expect(await watcher.call([Op.SET, 'large', large])).toEqual([true]);
     const endMs = performance.now() + 1000 * SECONDS;
     const seeds = new Random(SEED);
     let begun = 0;
@@ -192,8 +225,13 @@ describeTransports(({ runtime, transport, kinds }) => {
         sessions++;
       }
     };
-    await Promise.all(Array.from({ length: SESSIONS }, oneAfterTheOther));
+    let heldBack = 0;
+    const readingLate = async (): Promise<void> => {
+      for (let i = 0; performance.now() < endMs; i++) if (await readLate(`late${i}`, address, large)) heldBack++;
+    };
+    await Promise.all([readingLate(), ...Array.from({ length: SESSIONS }, oneAfterTheOther)]);
     expect(sessions).toBeGreaterThan(SESSIONS);
+    expect(heldBack).toBeGreaterThan(0);
 
     let info: Record<string, number>;
     // A connection that is left fails this by the time limit.
