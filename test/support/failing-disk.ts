@@ -3,8 +3,8 @@
  * that is made shorter than the file system is. What was synced before is on a copy.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 
 const IMAGE_BYTES = 32 * 1024 * 1024;
 
@@ -43,8 +43,16 @@ export class FailingDisk implements Disposable {
   /** From now on nothing reaches the disk. */
   fail(): void {
     copyFileSync(this.#image, this.#copy);
-    truncateSync(this.#image, FAILED_BYTES);
-    execFileSync('losetup', ['--set-capacity', this.#device]);
+    // What is written in between, be it by the file system itself, makes the file longer again.
+    do {
+      truncateSync(this.#image, FAILED_BYTES);
+      execFileSync('losetup', ['--set-capacity', this.#device]);
+    } while (this.#bytes > FAILED_BYTES);
+  }
+
+  get #bytes(): number {
+    const sectors = readFileSync(join('/sys/class/block', basename(this.#device), 'size'), 'utf8');
+    return Number(sectors) * 512;
   }
 
   /** The disk as it was when it failed. Nothing MUST be open on it. */
